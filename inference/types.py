@@ -1,0 +1,114 @@
+"""The values that cross the engine's boundary, and its errors. They know nothing of how the engine works.
+
+Error tree:
+    InferenceError
+    ├── QueueFull              as many requests live as there are slots and places in the queue
+    ├── ContextLengthExceeded  the prompt leaves no room for an answer
+    ├── EngineStopped          the engine was shut down, drains, or broke for good
+    └── ModelFileError         a model file is missing, unreadable or of a kind that is not supported
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """How the next token is drawn; the order is penalties, temperature, top-k, top-p, draw.
+
+    temperature: 0 or more; below 1e-7 the most probable token is taken (greedy).
+    top_p: in (0, 1]; 1 keeps the whole vocabulary. top_k: 0 keeps the whole vocabulary.
+    seed: any integer, or None for fresh entropy. The same seed and logits give the same token.
+    presence_penalty, frequency_penalty: subtracted from the logit of a generated token, once and per occurrence.
+    max_tokens: at least 1. stop: texts that end the answer and are not part of it.
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    seed: int | None = None
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    max_tokens: int = 512
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """A prompt of at least one token id; `id` is unique among the requests that live at the same time."""
+
+    id: str
+    prompt: tuple[int, ...]
+    sampling: SamplingParams
+
+
+class FinishReason(Enum):
+    """Why a generation ended."""
+
+    STOP = "stop"  # an end token or a stop text
+    LENGTH = "length"  # max_tokens or the slot's last position
+    ABORTED = "aborted"  # the caller asked for it
+    FAILED = "failed"  # the runner raised, or made logits that are not numbers
+    STOPPED = "stopped"  # the engine was shut down
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One sequence's share of one step, or of several steps merged.
+
+    text: what may be shown; never half a character, never part of a stop text.
+    tokens: tokens sampled, an end token included. cached_tokens: prompt tokens whose computation was
+    reused; the same in every output of a request once its prompt has begun. finish: set in exactly one
+    output of a request, its last.
+    """
+
+    text: str
+    tokens: int
+    cached_tokens: int
+    finish: FinishReason | None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    """The engine as it was after a step; the counters run from its start, times in seconds.
+
+    failure: why the engine is not fit to serve, or None. It is set after several failed calls of the runner in
+    a row, cleared by a call that succeeds, and final once the engine has stopped.
+    """
+
+    running: int  # sequences in a slot
+    waiting: int  # sequences without one
+    idle_slots: int
+    steps: int = 0
+    prefill_tokens: int = 0
+    prefill_seconds: float = 0.0
+    decode_calls: int = 0
+    decode_tokens: int = 0
+    decode_seconds: float = 0.0
+    cached_tokens: int = 0
+    failure: str | None = None
+
+
+class InferenceError(Exception):
+    """Everything that this package raises for others to handle."""
+
+
+class QueueFull(InferenceError):
+    """As many requests live as there are slots and places in the queue."""
+
+
+class ContextLengthExceeded(InferenceError):
+    """The prompt leaves no room for an answer; `limit` is the longest prompt that does, in tokens."""
+
+    def __init__(self, prompt_tokens: int, limit: int) -> None:
+        super().__init__(f"The prompt has {prompt_tokens} tokens; at most {limit} fit.")
+        self.prompt_tokens = prompt_tokens
+        self.limit = limit
+
+
+class EngineStopped(InferenceError):
+    """The engine takes no requests: it was shut down, drains, or broke for good."""
+
+
+class ModelFileError(InferenceError):
+    """A model file is missing, unreadable or of a kind that is not supported."""
