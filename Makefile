@@ -1,0 +1,47 @@
+# The commands of this project. Each one first installs what it needs into .venv, quickly if that is done already.
+PYTHON ?= python3
+ARGS ?=
+INSTALL := $(PYTHON) -m launcher.install
+# Commands whose output is their own would only be repeated by make.
+MAKEFLAGS += --no-print-directory
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check proto bench format clean
+
+help: ## print these lines
+	@echo 'make COMMAND [ARGS="..."] [PYTHON=python3.12]'
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+run: ## start the service and the facade; ARGS="--http-port 8081" sets, CUDA=1 also installs the CUDA libraries
+	@$(INSTALL) $(if $(filter-out 0,$(CUDA)),--cuda)
+	@exec .venv/bin/python -m launcher $(ARGS)
+
+test: ## run the tests; ARGS="tests/facade -k sse" chooses
+	@$(INSTALL) --dev
+	@.venv/bin/python -m pytest $(ARGS)
+
+check: ## lint, types, layers, contract, generated code
+	@$(INSTALL) --dev
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/buf lint
+	.venv/bin/python proto/generate.py --check
+
+proto: ## generate the Python code of the contract
+	@$(INSTALL) --dev
+	.venv/bin/python proto/generate.py
+
+bench: ## measure speed and memory; prints a table, writes JSON below bench/out
+	@$(INSTALL) --dev
+	@.venv/bin/python -m bench $(ARGS)
+
+format: ## rewrite the code in the project's format
+	@$(INSTALL) --dev
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+clean: ## delete the virtual environment and what tools and benchmarks left here
+	rm -rf .venv .venv.lock .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache bench/out
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,57 @@
+"""`python -m launcher`: checks the settings and the two ports, then runs the service and the facade until stopped."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from common.settings import Settings, SettingsError, load_settings
+from launcher.ports import why_not
+from launcher.supervisor import Supervisor
+
+# Beyond the grace that running responses get: the end of the last ones is stored, and the engine and store are closed.
+CLOSING_SECONDS = 5.0
+COMMANDS = {name: (sys.executable, "-m", name) for name in ("service", "facade")}
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str], commands: Mapping[str, Sequence[str]] = COMMANDS) -> int:
+    """Returns the exit status: 0 after a clean stop, 2 for wrong settings or taken ports, else a failed child's."""
+    try:
+        settings = load_settings(argv, environ)
+    except SettingsError as error:
+        return _refuse(str(error))
+    for setting, port in (("ANSWERD_HTTP_PORT", settings.http_port), ("ANSWERD_GRPC_PORT", settings.grpc_port)):
+        reason = why_not(settings.host, port)
+        if reason:
+            return _refuse(f"{setting}: {reason}.")
+    supervisor = Supervisor(
+        commands, environ=child_environ(settings, environ), patience=settings.grace_seconds + CLOSING_SECONDS
+    )
+    return supervisor.run()
+
+
+def child_environ(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` with every setting that was given, by flag or variable, as the variable that both children read."""
+    given = settings.model_dump(include=settings.model_fields_set, exclude_none=True)
+    variables = {f"ANSWERD_{name.upper()}": _text(value) for name, value in given.items()}
+    # The lines that say where the processes listen appear at once in a file, too.
+    return {**environ, **variables, "PYTHONUNBUFFERED": "1"}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(str(part) for part in value) if isinstance(value, tuple) else str(value)
+
+
+def _refuse(sentence: str) -> int:
+    print(f"answerd: {sentence}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:], os.environ))
+    except KeyboardInterrupt:
+        sys.exit(130)
