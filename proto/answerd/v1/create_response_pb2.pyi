@@ -142,7 +142,9 @@ class CreateResponseRequest(_message.Message):
     temperature: _builtins.float
     """Sampling temperature, 0 to 2; 0 is greedy. Default 1."""
     top_p: _builtins.float
-    """Nucleus sampling: only the most probable tokens that together reach this probability, above 0 to 1. Default 1."""
+    """Nucleus sampling: only the most probable tokens that together reach this probability, 0 to 1.
+    0 leaves one token. Default 1.
+    """
     presence_penalty: _builtins.float
     """Subtracted once from the logit of each token that was generated before, -2 to 2. Default 0."""
     frequency_penalty: _builtins.float

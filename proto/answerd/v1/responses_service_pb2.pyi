@@ -5,8 +5,9 @@ The Responses API of a local language model.
 
 How the JSON of the HTTP facade follows from these messages:
   * a field's JSON key is its name, exactly as written here;
-  * a message that wraps a oneof `type` is the JSON object of the set field, with that field's name as its `type`;
-    a oneof `form` or `choice` is the bare value of the set field;
+  * a message with a oneof `type` is the JSON object of the field that is set, with that field's name as its `type`;
+  * a message with a oneof `form` is the bare value of the field that is set;
+  * a message whose only field is a list is the array, where it stands in a field of another message;
   * the JSON value of an enum is the value's name in lower case without the enum's name, except Include;
   * fields said to hold JSON text are the JSON value itself, not a string, except `arguments` of a function call;
   * times are integers: seconds since 1970-01-01 UTC.

@@ -37,7 +37,8 @@ class ResponsesServiceStub:
 
     Metadata of a call: `authorization` (`Bearer` and an API key, if the server has keys) decides who the caller is, and
     callers see their own responses only; `x-request-id` names the request in the log and comes back in the initial
-    metadata, made up if missing; `traceparent` is passed on to traces.
+    metadata, made up if missing; `traceparent` is passed on to traces;
+    `idempotency-key` makes a repeated CreateResponse return the first one's response.
 
     Every failure is a google.rpc.Status with an ErrorReason (error.proto). Any method may fail with INVALID_API_KEY,
     UNAVAILABLE, STORE_UNAVAILABLE, DEADLINE_EXCEEDED and INTERNAL; a method that the server does not have yet fails with
@@ -107,7 +108,8 @@ class ResponsesServiceServicer:
 
     Metadata of a call: `authorization` (`Bearer` and an API key, if the server has keys) decides who the caller is, and
     callers see their own responses only; `x-request-id` names the request in the log and comes back in the initial
-    metadata, made up if missing; `traceparent` is passed on to traces.
+    metadata, made up if missing; `traceparent` is passed on to traces;
+    `idempotency-key` makes a repeated CreateResponse return the first one's response.
 
     Every failure is a google.rpc.Status with an ErrorReason (error.proto). Any method may fail with INVALID_API_KEY,
     UNAVAILABLE, STORE_UNAVAILABLE, DEADLINE_EXCEEDED and INTERNAL; a method that the server does not have yet fails with
@@ -267,7 +269,8 @@ class ResponsesService:
 
     Metadata of a call: `authorization` (`Bearer` and an API key, if the server has keys) decides who the caller is, and
     callers see their own responses only; `x-request-id` names the request in the log and comes back in the initial
-    metadata, made up if missing; `traceparent` is passed on to traces.
+    metadata, made up if missing; `traceparent` is passed on to traces;
+    `idempotency-key` makes a repeated CreateResponse return the first one's response.
 
     Every failure is a google.rpc.Status with an ErrorReason (error.proto). Any method may fail with INVALID_API_KEY,
     UNAVAILABLE, STORE_UNAVAILABLE, DEADLINE_EXCEEDED and INTERNAL; a method that the server does not have yet fails with

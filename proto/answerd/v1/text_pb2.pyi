@@ -161,7 +161,8 @@ class JsonSchemaFormat(_message.Message):
     """What the schema is for; shown to the model. Null in the JSON of a response if unset."""
     schema: _builtins.str
     """The JSON Schema, as JSON text, so that key order and number forms survive. Required.
-    Errors: INVALID_VALUE if it is no JSON object or uses an unknown keyword in a strict schema.
+    Errors: INVALID_VALUE if it is no JSON object or, in a strict schema, has a keyword that cannot be
+    enforced.
     """
     strict: _builtins.bool
     """Whether conformance is guaranteed by constrained decoding. Unset means false."""
