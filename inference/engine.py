@@ -1,0 +1,157 @@
+"""The thread that owns the model: takes commands from one queue, steps, hands the outputs over.
+
+It knows neither who submits nor who listens; `inference.stream` puts it under an event loop.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from inference.core import EngineCore
+from inference.runner import Runner
+from inference.types import (
+    ContextLengthExceeded,
+    EngineStats,
+    EngineStopped,
+    FinishReason,
+    GenerationRequest,
+    Output,
+)
+
+Outputs = list[tuple[str, Output]]
+Deliver = Callable[[Outputs, EngineStats], None]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    pass
+
+
+class Engine:
+    """Runs requests together on one model. Each accepted request gets exactly one output with a finish.
+
+    token_bytes: what each token id adds to the text, b"" for special tokens. end_tokens: ids that end an answer.
+    deliver: called on the engine's thread once per step, with (request id, output) pairs and the state after it;
+    it must not block. chunk, chunk_alone: the most prompt tokens in one step, while others decode and while none
+    does. The runner is used, and closed in the end, by the engine's thread alone.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        token_bytes: Sequence[bytes],
+        end_tokens: frozenset[int],
+        deliver: Deliver,
+        chunk: int = 64,
+        chunk_alone: int = 256,
+    ) -> None:
+        self._runner = runner
+        self._core = EngineCore(runner, token_bytes, end_tokens, chunk, chunk_alone)
+        self._deliver = deliver
+        self._longest_prompt = runner.max_length - 2
+        self._commands: queue.SimpleQueue[GenerationRequest | Abort | Stop] = queue.SimpleQueue()
+        # Held for the moment between "is it open?" and the put, so that no request follows the last look.
+        self._door = threading.Lock()
+        self._open = True
+        self._stats = self._core.stats
+        self._thread = threading.Thread(target=self._main, name="engine", daemon=True)
+
+    @property
+    def stats(self) -> EngineStats:
+        """The state after the last step; from any thread."""
+        return self._stats
+
+    @property
+    def slots(self) -> int:
+        return self._runner.slots
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def submit(self, request: GenerationRequest) -> None:
+        """Queue a request; from any thread, without a bound on how many wait.
+
+        Raises ContextLengthExceeded where the prompt leaves no two positions of its slot free, and EngineStopped.
+        """
+        assert request.prompt, "a prompt has at least one token"
+        if len(request.prompt) > self._longest_prompt:
+            raise ContextLengthExceeded(len(request.prompt), self._longest_prompt)
+        with self._door:
+            if not self._open:
+                raise EngineStopped("The engine was shut down.")
+            self._commands.put(request)
+
+    def abort(self, request_id: str) -> None:
+        """End a request before the next step; from any thread. Nothing happens if it has ended."""
+        self._commands.put(Abort(request_id))
+
+    def close(self) -> None:
+        """End what lives with STOPPED after the current step, close the runner, and wait for both."""
+        with self._door:
+            self._open = False
+        self._commands.put(Stop())
+        if self._thread.ident is None:  # a thread that never ran still has its end to make
+            self._thread.start()
+        self._thread.join()
+
+    def _main(self) -> None:
+        finish, failure = FinishReason.STOPPED, "The engine was shut down."
+        try:
+            while self._take_commands():
+                if self._core.busy:
+                    self._core.step()
+                self._hand_over()
+        except Exception:
+            logger.exception("the engine broke; every request that lives ends")
+            finish, failure = FinishReason.FAILED, "The engine broke and has to be started again."
+        finally:
+            self._end(finish, failure)
+
+    def _take_commands(self) -> bool:
+        """Do what others asked for, waiting for it while there is nothing else to do; False to stop."""
+        command = self._next_command(wait=not self._core.busy)
+        while command is not None:
+            if isinstance(command, Stop):
+                return False
+            self._obey(command)
+            command = self._next_command(wait=False)
+        return True
+
+    def _next_command(self, wait: bool) -> GenerationRequest | Abort | Stop | None:
+        try:
+            return self._commands.get(block=wait)
+        except queue.Empty:
+            return None
+
+    def _obey(self, command: GenerationRequest | Abort) -> None:
+        if isinstance(command, Abort):
+            self._core.abort(command.request_id)
+        else:
+            self._core.add(command)
+
+    def _hand_over(self) -> None:
+        self._stats = self._core.stats
+        self._deliver(self._core.take_outputs(), self._stats)
+
+    def _end(self, finish: FinishReason, failure: str) -> None:
+        with self._door:
+            self._open = False
+        while (command := self._next_command(wait=False)) is not None:
+            if not isinstance(command, Stop):
+                self._obey(command)
+        self._core.end_all(finish)
+        self._stats = replace(self._core.stats, running=0, waiting=0, idle_slots=0, failure=failure)
+        try:
+            self._deliver(self._core.take_outputs(), self._stats)
+            self._runner.close()
+        except Exception:
+            logger.exception("the engine's end was not clean")

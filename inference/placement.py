@@ -1,0 +1,88 @@
+"""Where sequences sit: decoding ones side by side, a new prompt beside them or where its prefix is.
+
+Pure policy over a SlotTable. It knows neither queues nor chunks; costs are positions moved.
+"""
+
+from inference.plan import Move
+from inference.sequence import Sequence
+from inference.slots import SlotTable
+
+
+def close_ranks(table: SlotTable, decoding: list[Sequence], reading: Sequence | None) -> list[Move]:
+    """The cheapest swaps that put the decoding sequences into neighbouring slots, around the one being read."""
+    taken = sorted(sequence.slot for sequence in decoding)
+    if not taken or taken[-1] - taken[0] + 1 == len(taken):
+        return []
+    barrier = -1 if reading is None else reading.slot
+    windows = [range(first, first + len(taken)) for first in range(len(table) - len(taken) + 1)]
+    allowed = [window for window in windows if barrier not in window]
+    assert allowed, "the slot being read lies beside the block, never inside it"
+    window = min(allowed, key=lambda window: (_cost(table, window, taken, reading), window.start))
+    outside = [slot for slot in taken if slot not in window]
+    holes = [slot for slot in window if table[slot].sequence is None]
+    return [table.swap(slot, hole) for slot, hole in zip(outside, holes, strict=True)]
+
+
+def _cost(table: SlotTable, window: range, taken: list[int], reading: Sequence | None) -> int:
+    cost = sum(table[slot].length for slot in taken if slot not in window)
+    cost += sum(table[slot].length for slot in window if table[slot].sequence is None)
+    if reading is not None and reading.slot not in (window.start - 1, window.stop):
+        # Later, the shortest of them will have to cross the gap.
+        cost += min(reading.prompt_length, *(table[slot].length for slot in taken))
+    return cost
+
+
+def admit(table: SlotTable, sequence: Sequence, block: range) -> list[Move]:
+    """Give an idle slot, at least one of which exists, to a new sequence, with the longest prefix found anywhere.
+
+    `block` are the slots that decode; if there are any, the slot is a neighbour of theirs. At least two tokens
+    of the prompt are left to compute, so that its last chunk has two rows.
+    """
+    prompt = sequence.tokens
+    source, match = table.longest_prefix(prompt, len(prompt) - 2)
+    oldest = table.oldest()
+    worth_taking = source == oldest or 2 * match >= table[source].length
+    if match and table[source].sequence is None and worth_taking:
+        table.shorten(source, match)
+        place, moves = _bring(table, source, block)
+    else:
+        place, moves = _vacate(table, oldest, block)
+        moves += _fetch(table, source, match, place, oldest)
+    table.occupy(place, sequence, match)
+    return moves
+
+
+def _bring(table: SlotTable, source: int, block: range) -> tuple[int, list[Move]]:
+    """Move what `source` keeps beside the block, in exchange for what is kept there."""
+    beside = _beside(table, block)
+    if not block or source in beside:
+        return source, []
+    place = min(beside, key=lambda slot: table[slot].length)
+    return place, [table.swap(source, place)]
+
+
+def _vacate(table: SlotTable, oldest: int, block: range) -> tuple[int, list[Move]]:
+    """Make room beside the block, at the cost of the content used least recently."""
+    beside = _beside(table, block)
+    if not block or oldest in beside:
+        return oldest, []
+    place = min(beside, key=lambda slot: table[slot].length)
+    length = table[place].length
+    return place, [table.copy(place, oldest, length)] if length else []
+
+
+def _fetch(table: SlotTable, source: int, match: int, place: int, oldest: int) -> list[Move]:
+    """Copy a prefix into the place, unless it lies there already; it counts as used where it stays kept."""
+    if not match:
+        return []
+    keeper = oldest if source == place else source
+    if table[keeper].sequence is None:
+        table.touch(keeper)
+    return [] if source == place else [table.copy(source, place, match)]
+
+
+def _beside(table: SlotTable, block: range) -> list[int]:
+    """The neighbours of a block that is not empty; while no prompt is read they are idle."""
+    if not block:
+        return []
+    return [slot for slot in (block.stop, block.start - 1) if 0 <= slot < len(table)]

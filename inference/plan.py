@@ -1,0 +1,57 @@
+"""What one step does, as values. They know neither why nor how."""
+
+from dataclasses import dataclass
+
+from inference.sequence import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """Exchange the leading positions of two slots."""
+
+    a: int
+    length_a: int
+    b: int
+    length_b: int
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Copy the leading positions of one slot over those of another."""
+
+    source: int
+    target: int
+    length: int
+
+
+Move = Swap | Copy
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The next tokens of the one prompt that is being read; `start` is the first one's position."""
+
+    sequence: Sequence
+    start: int
+    length: int
+
+    @property
+    def last(self) -> bool:
+        return self.start + self.length == self.sequence.prompt_length
+
+
+@dataclass(frozen=True, slots=True)
+class Decode:
+    """One token for each sequence; sequence i sits in slot `first + i`."""
+
+    first: int
+    sequences: tuple[Sequence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One step: the moves in order, then the chunk, then the decode call."""
+
+    moves: tuple[Move, ...]
+    chunk: Chunk | None
+    decode: Decode | None

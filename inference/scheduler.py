@@ -1,0 +1,123 @@
+"""Decides what each step does: which prompt is read, how much of it, which sequences decode, and what moves.
+
+A pure state machine: the same calls give the same plans. It knows no time, threads, arrays, text or sampling.
+"""
+
+from collections import deque
+
+from inference.placement import admit, close_ranks
+from inference.plan import Chunk, Decode, Move, Plan
+from inference.sequence import Sequence
+from inference.slots import SlotTable
+
+
+class Scheduler:
+    """Waiting sequences are served in order; one at a time is read in chunks; all others that have a slot decode.
+
+    chunk, chunk_alone: the most prompt tokens in one step, with and without decoding sequences; at least 2.
+    Between two plans the caller reports what became of the first one: `read`, `decoded`, `finish`, `discard`.
+    """
+
+    def __init__(self, slots: int, chunk: int, chunk_alone: int) -> None:
+        assert slots >= 1
+        assert min(chunk, chunk_alone) >= 2
+        self._chunk, self._chunk_alone = chunk, chunk_alone
+        self._table = SlotTable(slots)
+        self._waiting: deque[Sequence] = deque()
+        self._reading: Sequence | None = None
+        self._decoding: list[Sequence] = []  # in the order of their slots
+        self._decode: Decode | None = None  # the last plan's, while it still holds
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._decoding or self._reading or self._waiting)
+
+    @property
+    def running(self) -> int:
+        return len(self._decoding) + (self._reading is not None)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def table(self) -> SlotTable:
+        """For reading only: what is where."""
+        return self._table
+
+    def add(self, sequence: Sequence) -> None:
+        self._waiting.append(sequence)
+
+    def plan(self) -> Plan:
+        """The next step. What it moves counts as moved."""
+        moves: list[Move] = []
+        if self._decode is None:
+            moves += close_ranks(self._table, self._decoding, self._reading)
+            self._decode = self._block()
+        if self._reading is None and self._waiting and self.running < len(self._table):
+            self._reading = self._waiting.popleft()
+            moves += admit(self._table, self._reading, self._block_slots())
+        return Plan(tuple(moves), self._next_chunk(), self._decode)
+
+    def read(self, chunk: Chunk) -> None:
+        """The chunk is in the cache; after a prompt's last one its sequence decodes from the next plan on."""
+        chunk.sequence.wrote(chunk.length, rows=chunk.length)
+        if chunk.sequence.prefilled:
+            self._reading = None
+            self._decoding.append(chunk.sequence)
+            self._decode = None
+
+    def decoded(self, decode: Decode) -> None:
+        """The decode call's tokens are in the cache."""
+        rows = len(decode.sequences)
+        for sequence in decode.sequences:
+            sequence.wrote(1, rows)
+
+    def finish(self, sequence: Sequence) -> None:
+        """The sequence, in whatever state, has ended; its slot keeps what may be reused."""
+        if self._leave(sequence):
+            self._table.release(sequence)
+
+    def discard(self, sequence: Sequence) -> None:
+        """The sequence has ended in a failure; nothing in its slot is to be trusted."""
+        if self._leave(sequence):
+            slot = sequence.slot
+            self._table.release(sequence)
+            self._table.forget([slot])
+
+    def forget(self) -> None:
+        """Nothing that idle slots keep is to be trusted."""
+        self._table.forget(self._table.idle())
+
+    def _leave(self, sequence: Sequence) -> bool:
+        if sequence.slot < 0:
+            self._waiting.remove(sequence)
+            return False
+        if sequence is self._reading:
+            self._reading = None
+        else:
+            self._decoding.remove(sequence)
+            self._decode = None
+        return True
+
+    def _block_slots(self) -> range:
+        first = self._decode.first if self._decode else 0
+        return range(first, first + len(self._decoding))
+
+    def _block(self) -> Decode | None:
+        self._decoding.sort(key=lambda sequence: sequence.slot)
+        return Decode(self._decoding[0].slot, tuple(self._decoding)) if self._decoding else None
+
+    def _next_chunk(self) -> Chunk | None:
+        sequence = self._reading
+        if sequence is None:
+            return None
+        size = self._chunk if self._decoding else self._chunk_alone
+        return Chunk(sequence, sequence.written, chunk_length(sequence.prompt_length - sequence.written, size))
+
+
+def chunk_length(remaining: int, size: int) -> int:
+    """At most `size` (3 where 2 would leave 1) of the remaining tokens, such that not a single one is left over."""
+    if remaining == size + 1:
+        return size - 1 if size > 2 else remaining
+    return min(remaining, size)

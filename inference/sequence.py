@@ -1,0 +1,42 @@
+"""One request's tokens and how far the cache holds them. It knows no text, no sampling and no policy."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True, eq=False)
+class Sequence:
+    """The tokens of a prompt and its answer so far.
+
+    Of `tokens`, the first `written` are in the cache. The first `exact` of these were written by calls of two
+    rows or more throughout, which agree to the bit with each other; only they may serve another prompt.
+    0 <= exact <= written <= len(tokens), and while decoding written == len(tokens) - 1.
+    """
+
+    id: str
+    tokens: list[int]
+    prompt_length: int = field(init=False)
+    slot: int = -1
+    written: int = 0
+    exact: int = 0
+    cached: int = 0  # prompt tokens found in the cache on admission
+
+    def __post_init__(self) -> None:
+        self.prompt_length = len(self.tokens)
+
+    def reuse(self, length: int) -> None:
+        """The slot already holds the first `length` tokens, exact."""
+        self.written = self.exact = self.cached = length
+
+    def wrote(self, count: int, rows: int) -> None:
+        """A call of `rows` rows wrote the next `count` tokens."""
+        if rows > 1 and self.exact == self.written:
+            self.exact += count
+        self.written += count
+
+    @property
+    def prefilled(self) -> bool:
+        return self.written >= self.prompt_length
+
+    @property
+    def generated(self) -> int:
+        return len(self.tokens) - self.prompt_length
