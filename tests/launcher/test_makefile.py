@@ -1,0 +1,31 @@
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def make(*words: str) -> str:
+    return subprocess.run(["make", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_make_alone_prints_every_command() -> None:
+    [phony] = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    printed = make()
+    assert [f"make {target}" for target in phony.split() if f"make {target} " not in printed] == []
+
+
+def test_no_command_shares_its_name_with_a_folder_that_would_hide_it() -> None:
+    """`proto` and `bench` are folders: make would call them up to date if they were not declared phony."""
+    for target in ("proto", "bench"):
+        assert "launcher.install" in make("--dry-run", target)
+
+
+def test_cuda_is_installed_only_when_asked_for() -> None:
+    assert "--cuda" in make("--dry-run", "run", "CUDA=1")
+    assert "--cuda" not in make("--dry-run", "run")
+    assert "--cuda" not in make("--dry-run", "run", "CUDA=0")
+
+
+def test_arguments_reach_the_launcher() -> None:
+    assert "launcher --http-port 8081" in make("--dry-run", "run", "ARGS=--http-port 8081")
