@@ -1,0 +1,214 @@
+"""`genai_config.json`, the file that describes a model directory in onnxruntime-genai's layout: reading and writing.
+
+Knows the schema. Does not know the other files of the directory, ONNX Runtime, or where the model came from.
+Reference: https://onnxruntime.ai/docs/genai/reference/config.html
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from inference.types import ModelFileError
+
+FILE_NAME = "genai_config.json"
+_SECTION = "answerd"  # what the layout has no place for
+
+_T = TypeVar("_T", int, str, dict[str, Any])
+
+
+@dataclass(frozen=True)
+class GraphNames:
+    """What the graph calls its tensors, by the layout's name for them; `%d` stands for the layer."""
+
+    file_name: str
+    inputs: Mapping[str, str] = field(hash=False)
+    outputs: Mapping[str, str] = field(hash=False)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """One model's sizes and end tokens, the names in its graph, and where it came from.
+
+    context_length: positions the model was trained for. eos_token_ids: each ends an answer; eos_token_id is the one
+    of them with which the chat template closes a turn.
+    precision, source (file name), sha256 (of the source), converter (version) and created (Unix seconds) are empty
+    or 0 for a directory that answerd did not convert.
+    """
+
+    name: str
+    type: str
+    vocab_size: int
+    context_length: int
+    num_layers: int
+    num_heads: int
+    num_kv_heads: int
+    head_size: int
+    hidden_size: int
+    eos_token_id: int
+    eos_token_ids: frozenset[int]
+    graph: GraphNames
+    bos_token_id: int | None = None
+    pad_token_id: int | None = None
+    precision: str = ""
+    source: str = ""
+    sha256: str = ""
+    converter: int = 0
+    created: int = 0
+
+
+def write_genai_config(directory: Path, config: ModelConfig) -> None:
+    """Write `genai_config.json` into a directory; `read_genai_config` gives back an equal config."""
+    decoder = {
+        "filename": config.graph.file_name,
+        "head_size": config.head_size,
+        "hidden_size": config.hidden_size,
+        "num_attention_heads": config.num_heads,
+        "num_hidden_layers": config.num_layers,
+        "num_key_value_heads": config.num_kv_heads,
+        "inputs": dict(config.graph.inputs),
+        "outputs": dict(config.graph.outputs),
+    }
+    tokens = {"bos_token_id": config.bos_token_id, "pad_token_id": config.pad_token_id}
+    document = {
+        "model": {
+            "type": config.type,
+            "vocab_size": config.vocab_size,
+            "context_length": config.context_length,
+            "eos_token_id": [config.eos_token_id, *sorted(config.eos_token_ids - {config.eos_token_id})],
+            **{key: value for key, value in tokens.items() if value is not None},
+            "decoder": decoder,
+        },
+        "search": {"max_length": config.context_length},
+        _SECTION: {
+            "name": config.name,
+            "precision": config.precision,
+            "source": config.source,
+            "sha256": config.sha256,
+            "converter": config.converter,
+            "created": config.created,
+        },
+    }
+    (directory / FILE_NAME).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_genai_config(directory: Path) -> ModelConfig:
+    """Read `genai_config.json`; a model without a name is called like its directory.
+
+    Raises ModelFileError naming the file and the key if something is missing or of the wrong type.
+    """
+    root = _Object.read(directory / FILE_NAME)
+    model = root.object("model")
+    decoder = model.object("decoder")
+    own = root.object(_SECTION) if _SECTION in root.values else _Object(root.path, _SECTION, {})
+    vocab_size = model.count("vocab_size")
+    eos_token_ids = model.token_ids("eos_token_id", vocab_size)
+    return ModelConfig(
+        name=own.get("name", str, directory.name),
+        type=model.need("type", str),
+        vocab_size=vocab_size,
+        context_length=model.count("context_length"),
+        num_layers=decoder.count("num_hidden_layers"),
+        num_heads=decoder.count("num_attention_heads"),
+        num_kv_heads=decoder.count("num_key_value_heads"),
+        head_size=decoder.count("head_size"),
+        hidden_size=decoder.count("hidden_size"),
+        eos_token_id=eos_token_ids[0],
+        eos_token_ids=frozenset(eos_token_ids),
+        graph=_graph(decoder),
+        bos_token_id=model.token_id("bos_token_id", vocab_size),
+        pad_token_id=model.token_id("pad_token_id", vocab_size),
+        precision=own.get("precision", str, ""),
+        source=own.get("source", str, ""),
+        sha256=own.get("sha256", str, ""),
+        converter=own.get("converter", int, 0),
+        created=own.get("created", int, 0),
+    )
+
+
+def _graph(decoder: "_Object") -> GraphNames:
+    name = decoder.need("filename", str)
+    parts = PurePosixPath(name).parts
+    if not parts or PurePosixPath(name).is_absolute() or ".." in parts:
+        raise decoder.wrong("filename", "does not name a file inside the directory")
+    inputs, outputs = decoder.object("inputs"), decoder.object("outputs")
+    for section, keys in ((inputs, ("past_key_names", "past_value_names")), (outputs, _PRESENT)):
+        for key in keys:
+            if section.need(key, str).count("%d") != 1:
+                raise section.wrong(key, "does not have one %d in the place of the layer")
+    inputs.need("input_ids", str)
+    outputs.need("logits", str)
+    return GraphNames(name, inputs.texts(), outputs.texts())
+
+
+_PRESENT = ("present_key_names", "present_value_names")
+
+
+@dataclass(frozen=True)
+class _Object:
+    """A JSON object that knows where it stands, for messages."""
+
+    path: Path
+    name: str
+    values: dict[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> "_Object":
+        try:
+            values = json.loads(path.read_bytes())
+        except FileNotFoundError as error:
+            raise ModelFileError(f"{path} is missing.") from error
+        except OSError as error:
+            raise ModelFileError(f"{path} cannot be read: {error.strerror}.") from error
+        except ValueError as error:
+            raise ModelFileError(f"{path} is not JSON: {error}.") from error
+        if not isinstance(values, dict):
+            raise ModelFileError(f"{path} does not hold a JSON object.")
+        return cls(path, "", values)
+
+    def wrong(self, key: str, problem: str) -> ModelFileError:
+        where = f"{self.name}.{key}" if self.name else key
+        return ModelFileError(f"{self.path}: {where} {problem}.")
+
+    def need(self, key: str, kind: type[_T]) -> _T:
+        if key not in self.values:
+            raise self.wrong(key, "is missing")
+        value = self.values[key]
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise self.wrong(key, f"is not {_KINDS[kind]}")
+        return value
+
+    def get(self, key: str, kind: type[_T], default: _T) -> _T:
+        return self.need(key, kind) if key in self.values else default
+
+    def object(self, key: str) -> "_Object":
+        return _Object(self.path, f"{self.name}.{key}" if self.name else key, self.need(key, dict))
+
+    def count(self, key: str) -> int:
+        value = self.need(key, int)
+        if value < 1:
+            raise self.wrong(key, "is not a positive number")
+        return value
+
+    def texts(self) -> dict[str, str]:
+        return {key: self.need(key, str) for key in self.values}
+
+    def token_ids(self, key: str, vocab_size: int) -> list[int]:
+        """One id or a list of them; at least one."""
+        value = self.values.get(key)
+        ids = value if isinstance(value, list) else [self.need(key, int)]
+        if not ids or not all(type(item) is int and 0 <= item < vocab_size for item in ids):
+            raise self.wrong(key, "is not a token id of the vocabulary or a list of them")
+        return list(ids)
+
+    def token_id(self, key: str, vocab_size: int) -> int | None:
+        if self.values.get(key) is None:
+            return None
+        value = self.need(key, int)
+        if not 0 <= value < vocab_size:
+            raise self.wrong(key, "is not a token id of the vocabulary")
+        return value
+
+
+_KINDS: dict[type, str] = {int: "a whole number", str: "a string", dict: "an object"}
