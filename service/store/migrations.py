@@ -1,0 +1,68 @@
+"""The schema of the SQLite store, as a list of steps: number n brings `PRAGMA user_version` from n - 1 to n.
+
+A step that was released is never changed. Metadata and contents are apart, so that counting, sweeping and linking
+never rewrite contents. Triggers keep what would otherwise need a scan: totals, and the number of children.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from sqlite3 import Connection
+
+Migration = Callable[[Connection], None]
+
+FIRST_SCHEMA = (
+    """
+    CREATE TABLE records (
+        seq        INTEGER PRIMARY KEY,
+        id         TEXT NOT NULL UNIQUE,
+        owner      TEXT NOT NULL,
+        parent_id  TEXT,
+        status     TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        expires_at INTEGER NOT NULL,
+        deleted    INTEGER NOT NULL DEFAULT 0,
+        children   INTEGER NOT NULL DEFAULT 0,
+        size       INTEGER NOT NULL
+    )
+    """,
+    "CREATE TABLE contents (seq INTEGER PRIMARY KEY, request BLOB NOT NULL, response BLOB NOT NULL)",
+    "CREATE TABLE totals (records INTEGER NOT NULL, tombstones INTEGER NOT NULL, bytes INTEGER NOT NULL)",
+    "INSERT INTO totals VALUES (0, 0, 0)",
+    "CREATE INDEX records_by_expiry ON records (expires_at, created_at) WHERE deleted = 0",
+    "CREATE INDEX unfinished_records ON records (created_at, seq) WHERE status = 'in_progress' AND deleted = 0",
+    "CREATE INDEX finished_leaves ON records (created_at, seq) WHERE status <> 'in_progress' AND children = 0",
+    """
+    CREATE TRIGGER record_added AFTER INSERT ON records BEGIN
+        UPDATE totals SET records = records + 1, bytes = bytes + NEW.size;
+        UPDATE records SET children = children + 1 WHERE id = NEW.parent_id;
+    END
+    """,
+    """
+    CREATE TRIGGER record_changed AFTER UPDATE OF size, deleted ON records BEGIN
+        UPDATE totals SET bytes = bytes + NEW.size - OLD.size, tombstones = tombstones + NEW.deleted - OLD.deleted;
+    END
+    """,
+    """
+    CREATE TRIGGER record_removed AFTER DELETE ON records BEGIN
+        UPDATE totals SET records = records - 1, bytes = bytes - OLD.size, tombstones = tombstones - OLD.deleted;
+        UPDATE records SET children = children - 1 WHERE id = OLD.parent_id;
+        DELETE FROM contents WHERE seq = OLD.seq;
+    END
+    """,
+)
+
+
+def create_first_schema(connection: Connection) -> None:
+    for statement in FIRST_SCHEMA:
+        connection.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (create_first_schema,)
+
+
+def migrate(connection: Connection, version: int, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Takes the steps after `version`, within the caller's transaction: all of them or none."""
+    for number, step in enumerate(migrations[version:], start=version + 1):
+        step(connection)
+        connection.execute(f"PRAGMA user_version = {number}")

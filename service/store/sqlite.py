@@ -1,0 +1,145 @@
+"""The store on one SQLite file: every operation is one transaction on one worker thread.
+
+It knows when: the clock, the thread, what is durable. What a record is in SQL is not here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from service.store import records, retention
+from service.store.database import Database
+from service.store.errors import StoreUnavailable
+from service.store.protocol import IN_PROGRESS, Bounds, Counts, Record
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class SqliteStore:
+    """A Store (service.store.protocol) in the file of `database`, which belongs to the thread of `worker`."""
+
+    def __init__(
+        self, database: Database, worker: ThreadPoolExecutor, bounds: Bounds, clock: Callable[[], float]
+    ) -> None:
+        self._database = database
+        self._worker = worker
+        self._bounds = bounds
+        self._clock = clock
+        self._closed = False
+
+    @classmethod
+    async def open(
+        cls, path: Path, bounds: Bounds, clock: Callable[[], float], max_pages: int | None = None
+    ) -> SqliteStore:
+        """Opens or creates the file. `clock` gives seconds since the epoch, `max_pages` (4096 bytes each) bounds the
+        file. Raises StoreLocked, StoreCorrupt, StoreTooNew or StoreUnavailable."""
+        worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        try:
+            database = await _on(worker, _open, path, bounds, max_pages)
+        except BaseException:
+            worker.shutdown(wait=False)
+            raise
+        return cls(database, worker, bounds, clock)
+
+    async def create(self, record: Record) -> None:
+        assert record.status == IN_PROGRESS
+        await self._run(self._create, record)
+
+    async def checkpoint(self, id: str, response: bytes) -> bool:
+        return await self._run(self._update, id, IN_PROGRESS, response, False)
+
+    async def finish(self, id: str, status: str, response: bytes) -> bool:
+        assert status != IN_PROGRESS
+        return await self._run(self._update, id, status, response, True)
+
+    async def get(self, owner: str, id: str) -> Record | None:
+        return await self._run(self._get, owner, id)
+
+    async def chain(self, owner: str, id: str) -> list[Record] | None:
+        return await self._run(self._chain, owner, id)
+
+    async def delete(self, owner: str, id: str) -> bool:
+        return await self._run(self._delete, owner, id)
+
+    async def unfinished(self) -> list[Record]:
+        return await self._run(self._unfinished)
+
+    async def sweep(self) -> int:
+        return await self._run(self._sweep)
+
+    async def counts(self) -> Counts:
+        return await self._run(self._counts)
+
+    async def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            await _on(self._worker, self._database.close)
+            self._worker.shutdown(wait=False)
+
+    async def _run(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        if self._closed:
+            raise StoreUnavailable(f"The store {self._database.path} is closed.")
+        return await _on(self._worker, operation, *args, **kwargs)
+
+    def _create(self, record: Record) -> None:
+        expires_at = record.expires_at
+        if expires_at is None:
+            expires_at = record.created_at + self._bounds.max_age_seconds
+        # Not durable: what a power cut takes with it here was promised to nobody.
+        with self._database.transaction() as connection:
+            now = self._clock()
+            records.insert(connection, record, expires_at, now)
+            if retention.exceeds(connection, self._bounds):
+                retention.expire(connection, now)
+                retention.shrink(connection, self._bounds)
+
+    def _update(self, id: str, status: str, response: bytes, durable: bool) -> bool:
+        with self._database.transaction(durable) as connection:
+            return records.update(connection, id, status, response)
+
+    def _get(self, owner: str, id: str) -> Record | None:
+        with self._database.transaction() as connection:
+            return records.get(connection, owner, id, self._clock())
+
+    def _chain(self, owner: str, id: str) -> list[Record] | None:
+        with self._database.transaction() as connection:
+            return records.chain(connection, owner, id, self._clock())
+
+    def _delete(self, owner: str, id: str) -> bool:
+        with self._database.transaction(durable=True) as connection:
+            live = records.is_live(connection, owner, id, self._clock())
+            if live:
+                retention.discard(connection, id)
+            return live
+
+    def _unfinished(self) -> list[Record]:
+        with self._database.transaction() as connection:
+            return records.unfinished(connection, self._clock())
+
+    def _sweep(self) -> int:
+        with self._database.transaction() as connection:
+            before = records.counts(connection).records
+            retention.expire(connection, self._clock())
+            retention.shrink(connection, self._bounds)
+            return before - records.counts(connection).records
+
+    def _counts(self) -> Counts:
+        with self._database.transaction() as connection:
+            return records.counts(connection)
+
+
+def _open(path: Path, bounds: Bounds, max_pages: int | None) -> Database:
+    database = Database.open(path, max_pages)
+    with database.transaction() as connection:
+        retention.tighten(connection, bounds.max_age_seconds)
+    return database
+
+
+async def _on(worker: ThreadPoolExecutor, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Runs an operation on the worker. Shielded: once asked for, it takes place even if its caller is cancelled."""
+    return await asyncio.shield(asyncio.wrap_future(worker.submit(operation, *args, **kwargs)))
