@@ -31,7 +31,7 @@ class Lock(NamedTuple):
 
 LOCKS = {
     "runtime": Lock("requirements.lock", 390),
-    "dev": Lock("requirements-dev.lock", 70),
+    "dev": Lock("requirements-dev.lock", 60),
     "cuda": Lock("requirements-cuda.lock", 1300),
 }
 
