@@ -28,7 +28,7 @@ class Bounds:
 class Record:
     """One response: its turn's own input (`request`) and what was generated (`response`), both opaque bytes.
 
-    Times are seconds since the epoch. `expires_at` None, when creating, means `created_at` plus the greatest age.
+    Times are seconds since the epoch. `expires_at`, when creating, may shorten the greatest age, not extend it.
     A tombstone was deleted or has expired, and serves only as context of what descends from it.
     """
 

@@ -87,9 +87,8 @@ class SqliteStore:
         return await _on(self._worker, operation, *args, **kwargs)
 
     def _create(self, record: Record) -> None:
-        expires_at = record.expires_at
-        if expires_at is None:
-            expires_at = record.created_at + self._bounds.max_age_seconds
+        latest = record.created_at + self._bounds.max_age_seconds
+        expires_at = latest if record.expires_at is None else min(record.expires_at, latest)
         # Not durable: what a power cut takes with it here was promised to nobody.
         with self._database.transaction() as connection:
             now = self._clock()
