@@ -2,8 +2,13 @@
 
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+
+from inference.gguf.convert import Precision, ensure_converted
+from inference.gguf.packaged import packaged_model
+from inference.model import ModelDirectory
 
 
 @pytest.fixture
@@ -21,3 +26,25 @@ def free_port() -> Callable[[], int]:
                 return port
 
     return find
+
+
+@pytest.fixture(scope="session")
+def model_file() -> Path:
+    """The packaged default model, a GGUF file."""
+    return packaged_model()
+
+
+@pytest.fixture(scope="session")
+def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder that the whole run shares, so that each precision is converted once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def converted(model_file: Path, model_cache: Path) -> Callable[[Precision], ModelDirectory]:
+    """Gives the default model converted to a precision."""
+
+    def convert(precision: Precision) -> ModelDirectory:
+        return ModelDirectory.open(ensure_converted(model_file, model_cache, precision, lambda done: None))
+
+    return convert

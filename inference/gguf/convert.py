@@ -1,0 +1,76 @@
+"""A GGUF file into an ONNX directory, once: keyed by the file's hash, made in a temporary folder, then renamed.
+
+Knows where converted models are kept. Does not know who runs them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from inference.genai_config import FILE_NAME as CONFIG_FILE
+from inference.types import ModelFileError
+
+Precision = Literal["int4", "float16", "float32"]
+Progress = Callable[[float], None]
+"""Called with the share that is done, from 0 to 1."""
+
+# Part of every directory's name: a converter that writes something else makes a new directory.
+CONVERTER_VERSION = 1
+
+
+def ensure_converted(source: Path, cache: Path, precision: Precision, progress: Progress) -> Path:
+    """The directory of the converted model, made if it is not there yet; `progress` is called only then.
+
+    int4 keeps the stored blocks, float16 and float32 dequantise them. Two processes at once wait for each other, and
+    a process that dies leaves nothing half-made. Raises ModelFileError if the source or the cache cannot be used.
+    """
+    try:
+        digest = _sha256(source)
+        target = cache / "models" / f"{source.stem}-{precision}-{digest[:16]}-v{CONVERTER_VERSION}"
+        if not (target / CONFIG_FILE).is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with _locked(target.parent / f".{target.name}.lock"):
+                if not (target / CONFIG_FILE).is_file():
+                    _convert(source, digest, target, precision, progress)
+    except OSError as error:
+        where = error.filename or cache
+        raise ModelFileError(f"{source} cannot be converted: {error.strerror or error} ({where}).") from error
+    return target
+
+
+def _convert(source: Path, digest: str, target: Path, precision: Precision, progress: Progress) -> None:
+    # These imports cost a second, and only a conversion needs them.
+    from inference.gguf.writer import write_directory
+
+    prefix = f".{target.name}.tmp-"
+    for left_over in target.parent.glob(f"{prefix}*"):  # of a process that died; the lock is ours
+        shutil.rmtree(left_over, ignore_errors=True)
+    temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
+    try:
+        write_directory(source, digest, temporary, precision, progress, created=int(time.time()))
+        temporary.chmod(0o755)
+        temporary.rename(target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Held by one process at a time; the system frees it when that process ends, however it ends."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

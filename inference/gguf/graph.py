@@ -1,0 +1,84 @@
+"""A small ONNX graph builder: nodes, shared initializers, tensors kept in one external data file. Knows no model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper
+
+ONNX_OPSET = 21
+MICROSOFT = "com.microsoft"
+_ALIGNMENT = 4096
+
+
+class GraphBuilder:
+    """Collects the nodes of one graph; every node's outputs get names of their own."""
+
+    def __init__(self, name: str, data_path: Path, progress: Callable[[float], None] = lambda done: None) -> None:
+        self._name = name
+        self.report = progress
+        self._data_path = data_path
+        self._data = data_path.open("wb")
+        self._nodes: list[onnx.NodeProto] = []
+        self._initializers: list[onnx.TensorProto] = []
+        self._inputs: list[onnx.ValueInfoProto] = []
+        self._outputs: list[onnx.ValueInfoProto] = []
+        self._count = 0
+
+    def input(self, name: str, dtype: int, shape: list[int | str]) -> str:
+        """Declare a graph input."""
+        self._inputs.append(helper.make_tensor_value_info(name, dtype, shape))
+        return name
+
+    def output(self, name: str, dtype: int, shape: list[int | str]) -> str:
+        """Declare a graph output."""
+        self._outputs.append(helper.make_tensor_value_info(name, dtype, shape))
+        return name
+
+    def constant(self, name: str, value: npt.NDArray[Any]) -> str:
+        """Store a tensor in the external data file, so that the runtime can map it instead of copying it."""
+        value = np.ascontiguousarray(value)
+        self._data.write(b"\0" * (-self._data.tell() % _ALIGNMENT))
+        tensor = TensorProto(
+            name=name,
+            data_type=helper.np_dtype_to_tensor_dtype(value.dtype),
+            dims=value.shape,
+            data_location=TensorProto.EXTERNAL,
+        )
+        for key, text in (
+            ("location", self._data_path.name),
+            ("offset", str(self._data.tell())),
+            ("length", str(value.nbytes)),
+        ):
+            tensor.external_data.add(key=key, value=text)
+        self._data.write(value.tobytes())
+        self._initializers.append(tensor)
+        return name
+
+    def small(self, name: str, value: npt.NDArray[Any]) -> str:
+        """Store a few numbers inside the graph file: shapes must be visible to shape inference."""
+        self._initializers.append(onnx.numpy_helper.from_array(value, name))
+        return name
+
+    def node(
+        self, op: str, inputs: list[str], *, domain: str = "", outputs: list[str] | None = None, **attributes: Any
+    ) -> str:
+        """Add a node and give its first output's name."""
+        if outputs is None:
+            self._count += 1
+            outputs = [f"{op}_{self._count}"]
+        name = f"n{len(self._nodes)}_{op}"
+        self._nodes.append(helper.make_node(op, inputs, outputs, name=name, domain=domain, **attributes))
+        return outputs[0]
+
+    def save(self, path: Path) -> None:
+        """Write the graph beside its data file."""
+        self._data.close()
+        graph = helper.make_graph(self._nodes, self._name, self._inputs, self._outputs, self._initializers)
+        opsets = [helper.make_opsetid("", ONNX_OPSET), helper.make_opsetid(MICROSOFT, 1)]
+        onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="answerd"), path)

@@ -1,0 +1,88 @@
+"""Writes the files of one ONNX directory from one GGUF file. Knows neither cache nor locks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from inference.genai_config import GraphNames, ModelConfig, write_genai_config
+from inference.gguf.convert import CONVERTER_VERSION, Precision, Progress
+from inference.gguf.graph import GraphBuilder
+from inference.gguf.linear import DenseLayers, Layers, QuantizedLayers
+from inference.gguf.llama import LlamaGraph, LlamaShape
+from inference.gguf.metadata import Metadata, open_gguf
+from inference.gguf.tokenizer import write_tokenizer
+from inference.model import TEMPLATE_FILE, TOKENIZER_FILE
+from inference.types import ModelFileError
+
+_GRAPH_FILE = "model.onnx"
+_INPUTS = {name: name for name in ("input_ids", "seqlens_k", "total_sequence_length", "logits_rows")}
+_GRAPH_NAMES = GraphNames(
+    file_name=_GRAPH_FILE,
+    inputs=_INPUTS | {"past_key_names": "past_key_values.%d.key", "past_value_names": "past_key_values.%d.value"},
+    outputs={
+        "logits": "logits",
+        "present_key_names": "present.%d.key",
+        "present_value_names": "present.%d.value",
+    },
+)
+
+
+def write_directory(
+    source: Path, digest: str, target: Path, precision: Precision, progress: Progress, *, created: int
+) -> None:
+    """Convert `source`, whose SHA-256 is `digest`, into files in the empty folder `target`.
+
+    Raises ModelFileError if the file is damaged and UnsupportedModelError if it holds what no graph is known for.
+    """
+    progress(0.0)
+    reader = open_gguf(source)
+    metadata = Metadata(reader)
+    tensors = {tensor.name: tensor for tensor in reader.tensors}
+    shape = metadata.llama_shape(tensors)
+    template = metadata.need("tokenizer.chat_template")
+    write_tokenizer(reader, target / TOKENIZER_FILE)
+    (target / TEMPLATE_FILE).write_text(template, encoding="utf-8")
+    graph = GraphBuilder(source.stem, target / f"{_GRAPH_FILE}.data", progress=lambda done: progress(0.3 + 0.7 * done))
+    try:
+        LlamaGraph(graph, _layers(graph, precision), shape, tensors).build()
+    except KeyError as error:
+        raise ModelFileError(f"{source} lacks the tensor {error.args[0]}.") from error
+    graph.save(target / _GRAPH_FILE)
+    # Last, because a directory with this file counts as whole.
+    write_genai_config(target, _config(source, digest, precision, metadata, shape, created))
+    progress(1.0)
+
+
+def _layers(graph: GraphBuilder, precision: Precision) -> Layers:
+    if precision == "int4":
+        return QuantizedLayers(graph)
+    return DenseLayers(graph, np.float16 if precision == "float16" else np.float32)
+
+
+def _config(
+    source: Path, digest: str, precision: Precision, metadata: Metadata, shape: LlamaShape, created: int
+) -> ModelConfig:
+    ends = metadata.end_tokens()
+    return ModelConfig(
+        name=source.stem.split(".Q")[0],
+        type=metadata.architecture,
+        vocab_size=shape.vocabulary,
+        context_length=shape.context,
+        num_layers=shape.layers,
+        num_heads=shape.heads,
+        num_kv_heads=shape.kv_heads,
+        head_size=shape.head_size,
+        hidden_size=shape.hidden,
+        eos_token_id=ends[0],
+        eos_token_ids=frozenset(ends),
+        graph=_GRAPH_NAMES,
+        bos_token_id=metadata.get("tokenizer.ggml.bos_token_id"),
+        pad_token_id=metadata.get("tokenizer.ggml.padding_token_id"),
+        precision=precision,
+        source=source.name,
+        sha256=digest,
+        converter=CONVERTER_VERSION,
+        created=created,
+    )

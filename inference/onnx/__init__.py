@@ -1,0 +1,1 @@
+"""The runner on ONNX Runtime: provider, memory, session. The only package that imports onnxruntime."""

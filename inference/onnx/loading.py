@@ -1,0 +1,57 @@
+"""From a model directory to a runner that is warm: session options, memory, first calls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import onnxruntime as ort
+
+from inference.genai_config import ModelConfig
+from inference.onnx.memory import CudaMemory, HostMemory, Memory
+from inference.onnx.provider import Provider
+from inference.onnx.runner import OnnxRunner
+from inference.types import ModelFileError
+
+_WARM_UP_TOKENS = 64
+
+
+def load_runner(
+    graph: Path, config: ModelConfig, provider: Provider, *, threads: int, slots: int, context: int
+) -> OnnxRunner:
+    """A runner over `slots` x `context` positions, or fewer if the model was trained for fewer; some calls are made.
+
+    threads: of ONNX Runtime, 0 for all cores. Raises ModelFileError if the graph cannot be loaded or run.
+    """
+    memory: Memory = CudaMemory() if provider.is_cuda else HostMemory()
+    length = min(context, config.context_length)
+    try:
+        session = ort.InferenceSession(graph, _options(threads), providers=[_with_options(provider)])
+        runner = OnnxRunner(session, config, memory, slots=slots, max_length=length)
+        _warm_up(runner)
+    except Exception as error:  # onnxruntime's own exceptions have no common base below this one
+        raise ModelFileError(f"{graph} cannot be run: {str(error).splitlines()[0][:300]}") from error
+    return runner
+
+
+def _options(threads: int) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # The engine shares its cores with the network: a thread that spins takes them from it and gains nothing.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Every call has other shapes; a memory plan per shape would only grow.
+    options.enable_mem_pattern = False
+    return options
+
+
+def _with_options(provider: Provider) -> str | tuple[str, dict[str, Any]]:
+    return (provider.name, {"device_id": 0}) if provider.is_cuda else provider.name
+
+
+def _warm_up(runner: OnnxRunner) -> None:
+    """The first calls allocate; what they write is of no sequence."""
+    tokens = [0] * min(_WARM_UP_TOKENS, runner.max_length)
+    runner.prefill(0, tokens, 0, True)
+    runner.decode(0, [0] * runner.slots, [0] * runner.slots)
