@@ -1,0 +1,60 @@
+"""The responses that run now, by id: to be looked at, cancelled, and brought to their end before the server stops.
+
+It knows owners and ends, not what is generated.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from service.generation import STOPPED, RunningResponse
+from service.lifecycle import Cancelled
+
+
+class RunningResponses:
+    """Every response from its admission until its final state is stored. on_end: called after each of them."""
+
+    def __init__(self, on_end: Callable[[], None] = lambda: None) -> None:
+        self._running: dict[str, RunningResponse] = {}
+        self._on_end = on_end
+        self._none = asyncio.Event()
+        self._none.set()
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def add(self, response: RunningResponse) -> None:
+        """Keeps it until it has settled."""
+        assert response.id not in self._running, "response ids are unique"
+        self._running[response.id] = response
+        self._none.clear()
+        response.on_settled(self._remove)
+
+    def find(self, owner: str, id: str) -> RunningResponse | None:
+        """A response that this owner can get by its id, or None."""
+        response = self._running.get(id)
+        return response if response is not None and response.owner == owner and response.is_kept else None
+
+    def cancel(self, id: str) -> None:
+        """Ends a response if it runs. What it still writes is written."""
+        if id in self._running:
+            self._running[id].cut(Cancelled())
+
+    def stop(self) -> None:
+        """Ends all of them, as failed because the server stops."""
+        for response in self._running.values():
+            response.cut(STOPPED)
+
+    async def ended(self, within: float) -> bool:
+        """Waits until none is left, at most so many seconds; whether that happened."""
+        try:
+            async with asyncio.timeout(within):
+                await self._none.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _remove(self, response: RunningResponse) -> None:
+        del self._running[response.id]
+        if not self._running:
+            self._none.set()
+        self._on_end()
