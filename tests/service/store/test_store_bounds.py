@@ -101,6 +101,15 @@ async def test_a_sweep_removes_what_expired(store: SqliteStore, clock: FakeClock
     assert await store.counts() == Counts(1, 0, 0, SIZE)
 
 
+async def test_making_room_begins_with_all_that_expired(store: SqliteStore, clock: FakeClock) -> None:
+    for id, at in [("a", 1000), ("b", 1001), ("c", 1090), ("d", 1091)]:
+        await add(store, id, at)
+    clock.now = 1101
+    await add(store, "e", 1101)
+    assert await store.counts() == Counts(3, 0, 0, 3 * SIZE)
+    assert await present(store, "c", "d", "e") == ["c", "d", "e"]
+
+
 async def test_an_expired_parent_stays_as_a_tombstone_until_its_child_expires(
     store: SqliteStore, clock: FakeClock
 ) -> None:
