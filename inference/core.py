@@ -53,7 +53,7 @@ class EngineCore:
         self._scheduler = Scheduler(runner.slots, chunk, chunk_alone)
         self._sampler = Sampler(runner.vocab_size)
         self._live: dict[str, Live] = {}
-        self._outputs: list[tuple[str, Output]] = []
+        self.outputs: list[tuple[str, Output]] = []  # not yet delivered; whoever delivers them puts a new list
         self._counters = Counters()
         self._failures = 0
         self._failure: str | None = None
@@ -96,11 +96,6 @@ class EngineCore:
         """End every request as it stands, without another call of the scheduler or the runner."""
         for live in list(self._live.values()):
             self._end(live, finish)
-
-    def take_outputs(self) -> list[tuple[str, Output]]:
-        """What came up since the last call."""
-        outputs, self._outputs = self._outputs, []
-        return outputs
 
     def step(self) -> None:
         plan = self._scheduler.plan()
@@ -188,7 +183,7 @@ class EngineCore:
 
     def _accept(self, sequence: Sequence, token: int) -> None:
         output = self._live[sequence.id].accept(token, self._end_tokens)
-        self._outputs.append((sequence.id, output))
+        self.outputs.append((sequence.id, output))
         if output.finish is not None:
             del self._live[sequence.id]
             self._scheduler.finish(sequence)
@@ -200,7 +195,7 @@ class EngineCore:
 
     def _end(self, live: Live, finish: FinishReason) -> None:
         del self._live[live.sequence.id]
-        self._outputs.append((live.sequence.id, live.end(finish)))
+        self.outputs.append((live.sequence.id, live.end(finish)))
 
     def _note_failure(self, error: Exception) -> None:
         logger.exception("a call of the runner failed; its sequences end")

@@ -94,11 +94,15 @@ class Engine:
         """End a request before the next step; from any thread. Nothing happens if it has ended."""
         self._commands.put(Abort(request_id))
 
-    def close(self) -> None:
-        """End what lives with STOPPED after the current step, close the runner, and wait for both."""
+    def stop(self) -> None:
+        """Refuse requests from now on, and end what lives with STOPPED after the current step; returns at once."""
         with self._door:
             self._open = False
-        self._commands.put(Stop())
+            self._commands.put(Stop())
+
+    def close(self) -> None:
+        """Stop, and wait until everything has ended and the runner is closed."""
+        self.stop()
         if self._thread.ident is None:  # a thread that never ran still has its end to make
             self._thread.start()
         self._thread.join()
@@ -109,7 +113,7 @@ class Engine:
             while self._take_commands():
                 if self._core.busy:
                     self._core.step()
-                self._hand_over()
+                self._hand_over(self._core.stats)
         except Exception:
             logger.exception("the engine broke; every request that lives ends")
             finish, failure = FinishReason.FAILED, "The engine broke and has to be started again."
@@ -138,20 +142,24 @@ class Engine:
         else:
             self._core.add(command)
 
-    def _hand_over(self) -> None:
-        self._stats = self._core.stats
-        self._deliver(self._core.take_outputs(), self._stats)
+    def _hand_over(self, stats: EngineStats) -> None:
+        self._stats = stats
+        self._deliver(self._core.outputs, stats)
+        self._core.outputs = []
 
     def _end(self, finish: FinishReason, failure: str) -> None:
         with self._door:
             self._open = False
         while (command := self._next_command(wait=False)) is not None:
-            if not isinstance(command, Stop):
-                self._obey(command)
+            if isinstance(command, GenerationRequest):
+                self._core.add(command)
         self._core.end_all(finish)
-        self._stats = replace(self._core.stats, running=0, waiting=0, idle_slots=0, failure=failure)
+        stats = replace(self._core.stats, running=0, waiting=0, idle_slots=0, failure=failure)
+        self._last_act(lambda: self._hand_over(stats))
+        self._last_act(self._runner.close)
+
+    def _last_act(self, act: Callable[[], None]) -> None:
         try:
-            self._deliver(self._core.take_outputs(), self._stats)
-            self._runner.close()
+            act()
         except Exception:
             logger.exception("the engine's end was not clean")

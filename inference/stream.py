@@ -137,12 +137,14 @@ class AsyncEngine:
     async def close(self) -> None:
         """End what lives with STOPPED and close the runner; may be called more than once."""
         self._open = False
+        self._engine.stop()
         await asyncio.to_thread(self._engine.close)
         # The thread's last hand-over was put on the loop before it ended, so it has been taken by now.
         assert not self._live, "each request got its last output"
 
     def _deliver(self, outputs: Outputs, stats: EngineStats) -> None:
-        assert self._loop is not None
+        if self._loop is None:  # closed without a start: nothing lives
+            return
         try:
             self._loop.call_soon_threadsafe(self._take, outputs, stats)
         except RuntimeError:  # the loop is closed: nobody listens any more

@@ -1,0 +1,98 @@
+"""What the engine's tests share: a listener for its outputs, and a gate that holds a step."""
+
+import queue
+import threading
+from collections.abc import Sequence
+
+from inference.engine import Engine, Outputs
+from inference.fakes import ScriptedRunner
+from inference.types import EngineStats, GenerationRequest, Output, SamplingParams
+
+WAIT = 20.0  # seconds until a test that waits for nothing fails
+END = 0
+TOKEN_BYTES = [b"", *(bytes([token + 64]) for token in range(1, 64))]  # token 1 is "A", 2 is "B", ...
+GREEDY = SamplingParams(temperature=0, max_tokens=10)
+
+
+def request(name: str, prompt: Sequence[int] = (1, 2, 3), sampling: SamplingParams = GREEDY) -> GenerationRequest:
+    return GenerationRequest(name, tuple(prompt), sampling)
+
+
+def spell(text: str) -> list[int]:
+    return [ord(letter) - 64 for letter in text]
+
+
+class Listener:
+    """Collects what an engine delivers; `until_ended` waits for the last output of requests."""
+
+    def __init__(self) -> None:
+        self.outputs: dict[str, list[Output]] = {}
+        self.stats: list[EngineStats] = []
+        self._deliveries: queue.SimpleQueue[tuple[Outputs, EngineStats]] = queue.SimpleQueue()
+
+    def deliver(self, outputs: Outputs, stats: EngineStats) -> None:
+        self._deliveries.put((outputs, stats))
+
+    def take(self) -> None:
+        """Wait for the next delivery."""
+        outputs, stats = self._deliveries.get(timeout=WAIT)
+        self.stats.append(stats)
+        for request_id, output in outputs:
+            self.outputs.setdefault(request_id, []).append(output)
+
+    def take_all(self) -> None:
+        while not self._deliveries.empty():
+            self.take()
+
+    def until_ended(self, *names: str) -> None:
+        while not all(self.ended(name) for name in names):
+            self.take()
+
+    def ended(self, name: str) -> bool:
+        outputs = self.outputs.get(name, [])
+        return bool(outputs) and outputs[-1].finish is not None
+
+    def whole(self, name: str) -> Output:
+        """All outputs of a request as one; exactly the last one has a finish."""
+        outputs = self.outputs[name]
+        assert [output.finish is not None for output in outputs] == [False] * (len(outputs) - 1) + [True]
+        text = "".join(output.text for output in outputs)
+        tokens = sum(output.tokens for output in outputs)
+        return Output(text, tokens, outputs[-1].cached_tokens, outputs[-1].finish)
+
+
+class HeldGate:
+    """Lets a number of the runner's calls through and then holds the next one until it is opened or closed again."""
+
+    def __init__(self) -> None:
+        self._tickets = threading.Semaphore(0)
+        self._arrivals = threading.Semaphore(0)
+
+    def __call__(self, name: str, number: int) -> None:
+        self._arrivals.release()
+        assert self._tickets.acquire(timeout=WAIT), f"call {number}, {name}, was never let through"
+
+    def wait_for_call(self) -> None:
+        assert self._arrivals.acquire(timeout=WAIT), "no call came"
+
+    def let_through(self, calls: int) -> None:
+        self._tickets.release(calls)
+
+    def open(self) -> None:
+        self._tickets.release(1_000_000)
+
+
+def make_engine(runner: ScriptedRunner, listener: Listener, chunk: int = 4, chunk_alone: int = 8) -> Engine:
+    return Engine(runner, TOKEN_BYTES, frozenset({END}), listener.deliver, chunk, chunk_alone)
+
+
+def generate(runner: ScriptedRunner, *requests: GenerationRequest) -> dict[str, Output]:
+    """Serve these requests together on a fresh engine."""
+    listener = Listener()
+    engine = make_engine(runner, listener)
+    engine.start()
+    for each in requests:
+        engine.submit(each)
+    listener.until_ended(*(each.id for each in requests))
+    engine.close()
+    return {each.id: listener.whole(each.id) for each in requests}
