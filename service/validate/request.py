@@ -1,0 +1,114 @@
+"""`validate`: the rules about the fields of a CreateResponseRequest, and the few about other requests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from answerd.v1.create_response_pb2 import CreateResponseRequest
+from answerd.v1.include_pb2 import Include
+from answerd.v1.reasoning_pb2 import ReasoningEffort, ReasoningSummary
+from answerd.v1.service_tier_pb2 import ServiceTier
+from answerd.v1.truncation_pb2 import Truncation
+from service.errors import Reason, model_not_found
+from service.validate.faults import Faults, key_path
+from service.validate.items import check_input
+from service.validate.shape import check_shape
+from service.validate.unsupported import HONOURED_INCLUDES, check_unsupported, refusal
+
+DEFAULT_MODEL = "default"
+MAX_STOPS = 16
+MAX_NOTES, MAX_NOTE_KEY, MAX_NOTE = 16, 64, 512
+MAX_IDENTIFIER = 64
+
+
+def validate(request: CreateResponseRequest) -> None:
+    """Raises InvalidRequest with every fault of the request: values that break a rule, and what is not honoured yet."""
+    faults = Faults()
+    check_input(request.input, faults)
+    _check_run(request, faults)
+    _check_sampling(request, faults)
+    _check_penalties(request, faults)
+    _check_hints(request, faults)
+    check_shape(request, faults)
+    check_unsupported(request, faults)
+    faults.check()
+
+
+def check_include(include: Sequence[Include.ValueType]) -> None:
+    """The same for the `include` of other requests. Raises InvalidRequest."""
+    faults = Faults()
+    _check_includes(include, faults)
+    for index, value in enumerate(include):
+        if value not in HONOURED_INCLUDES:
+            faults.add(f"include[{index}]", Reason.UNSUPPORTED_PARAMETER, refusal(f"include[{index}]"))
+    faults.check()
+
+
+def check_model(requested: str, served: str) -> None:
+    """Raises ServiceError, MODEL_NOT_FOUND, unless the name means the model that is served."""
+    if requested not in (DEFAULT_MODEL, served):
+        raise model_not_found(requested)
+
+
+def _check_run(request: CreateResponseRequest, faults: Faults) -> None:
+    if request.background and request.HasField("store") and not request.store:
+        faults.invalid("background", "'background' needs 'store', which is false.")
+    if request.HasField("max_output_tokens"):
+        faults.number("max_output_tokens", request.max_output_tokens, 1)
+    if request.HasField("n_choices"):
+        faults.number("n_choices", request.n_choices, 1)
+    _check_includes(request.include, faults)
+    faults.choice("truncation", request.truncation, Truncation.values())
+    faults.choice("reasoning.effort", request.reasoning.effort, ReasoningEffort.values())
+    faults.choice("reasoning.summary", request.reasoning.summary, ReasoningSummary.values())
+
+
+def _check_includes(include: Sequence[Include.ValueType], faults: Faults) -> None:
+    for index, value in enumerate(include):
+        faults.choice(f"include[{index}]", value, Include.values()[1:])
+
+
+def _check_sampling(request: CreateResponseRequest, faults: Faults) -> None:
+    if request.HasField("temperature"):
+        faults.number("temperature", request.temperature, 0, 2)
+    if request.HasField("top_p"):
+        faults.number("top_p", request.top_p, 0, 1)
+    faults.number("top_k", request.top_k, 0)
+    faults.number("min_p", request.min_p, 0, 1)
+    faults.number("top_logprobs", request.top_logprobs, 0, 20)
+    if len(request.stop) > MAX_STOPS:
+        faults.invalid("stop", f"'stop' must have at most {MAX_STOPS} strings, but has {len(request.stop)}.")
+    for index, text in enumerate(request.stop):
+        if not text:
+            faults.invalid(f"stop[{index}]", f"'stop[{index}]' must not be empty.")
+
+
+def _check_penalties(request: CreateResponseRequest, faults: Faults) -> None:
+    faults.number("presence_penalty", request.presence_penalty, -2, 2)
+    faults.number("frequency_penalty", request.frequency_penalty, -2, 2)
+    if request.HasField("repetition_penalty"):
+        faults.positive("repetition_penalty", request.repetition_penalty)
+    for token, bias in sorted(request.logit_bias.items()):
+        faults.number(key_path("logit_bias", token), bias, -100, 100)
+    faults.number("dry_multiplier", request.dry_multiplier, 0)
+    if request.HasField("dry_base"):
+        faults.positive("dry_base", request.dry_base)
+    if request.HasField("dry_allowed_length"):
+        faults.number("dry_allowed_length", request.dry_allowed_length, 0)
+    for index, breaker in enumerate(request.dry_sequence_breakers.values):
+        if not breaker:
+            path = f"dry_sequence_breakers[{index}]"
+            faults.invalid(path, f"'{path}' must not be empty.")
+
+
+def _check_hints(request: CreateResponseRequest, faults: Faults) -> None:
+    faults.choice("service_tier", request.service_tier, ServiceTier.values())
+    faults.length("safety_identifier", request.safety_identifier, MAX_IDENTIFIER)
+    faults.length("prompt_cache_key", request.prompt_cache_key, MAX_IDENTIFIER)
+    if len(request.metadata) > MAX_NOTES:
+        faults.invalid("metadata", f"'metadata' must have at most {MAX_NOTES} keys, but has {len(request.metadata)}.")
+    for key, value in sorted(request.metadata.items()):
+        path = key_path("metadata", key)
+        if len(key) > MAX_NOTE_KEY:
+            faults.invalid(path, f"A key of 'metadata' must have at most {MAX_NOTE_KEY} characters: '{path}…'.")
+        faults.length(path, value, MAX_NOTE)

@@ -1,0 +1,86 @@
+"""The rules about what shapes the answer: tools, the choice among them, the text format and grammars."""
+
+from __future__ import annotations
+
+from answerd.v1.create_response_pb2 import CreateResponseRequest
+from answerd.v1.grammar_pb2 import Grammar, GrammarType
+from answerd.v1.text_pb2 import TextFormat, Verbosity
+from answerd.v1.tool_choice_pb2 import AllowedTools, ToolChoiceMode
+from service.errors import quoted
+from service.validate.faults import Faults
+
+MAX_ALLOWED_TOOLS = 128
+
+
+def check_shape(request: CreateResponseRequest, faults: Faults) -> None:
+    _check_tools(request, faults)
+    _check_tool_choice(request, faults)
+    if request.HasField("max_tool_calls"):
+        faults.number("max_tool_calls", request.max_tool_calls, 1)
+    faults.choice("text.verbosity", request.text.verbosity, Verbosity.values())
+    if request.text.HasField("format"):
+        _check_format(request.text.format, faults)
+    if request.HasField("grammar"):
+        _check_grammar(request.grammar, request.text.format.WhichOneof("type"), faults)
+
+
+def _check_tools(request: CreateResponseRequest, faults: Faults) -> None:
+    names: set[str] = set()
+    for index, tool in enumerate(request.tools):
+        path = f"tools[{index}]"
+        if tool.WhichOneof("type") is None:
+            faults.missing(f"{path}.type")
+            continue
+        faults.name(f"{path}.name", tool.function.name)
+        if tool.function.name in names:
+            faults.invalid(f"{path}.name", f"'{path}.name' repeats {quoted(tool.function.name)}.")
+        names.add(tool.function.name)
+        if tool.function.HasField("parameters"):
+            faults.json_object(f"{path}.parameters", tool.function.parameters)
+
+
+def _check_tool_choice(request: CreateResponseRequest, faults: Faults) -> None:
+    known = {tool.function.name for tool in request.tools}
+    choice = request.tool_choice
+    match choice.WhichOneof("choice"):
+        case "mode":
+            faults.choice("tool_choice", choice.mode, ToolChoiceMode.values())
+        case "function":
+            _check_known("tool_choice.name", choice.function.name, known, faults)
+        case "allowed_tools":
+            _check_allowed(choice.allowed_tools, known, faults)
+
+
+def _check_allowed(allowed: AllowedTools, known: set[str], faults: Faults) -> None:
+    path = "tool_choice.tools"
+    if not 1 <= len(allowed.tools) <= MAX_ALLOWED_TOOLS:
+        faults.invalid(path, f"'{path}' must have 1 to {MAX_ALLOWED_TOOLS} tools, but has {len(allowed.tools)}.")
+    for index, tool in enumerate(allowed.tools):
+        _check_known(f"{path}[{index}].name", tool.name, known, faults)
+    faults.choice("tool_choice.mode", allowed.mode, ToolChoiceMode.values())
+
+
+def _check_known(path: str, name: str, known: set[str], faults: Faults) -> None:
+    if not name:
+        faults.missing(path)
+    elif name not in known:
+        faults.invalid(path, f"'{path}' is {quoted(name)}, but there is no such tool in 'tools'.")
+
+
+def _check_format(format: TextFormat, faults: Faults) -> None:
+    match format.WhichOneof("type"):
+        case None:
+            faults.missing("text.format.type")
+        case "json_schema":
+            faults.name("text.format.name", format.json_schema.name)
+            faults.json_object("text.format.schema", format.json_schema.schema)
+
+
+def _check_grammar(grammar: Grammar, format: str | None, faults: Faults) -> None:
+    if format not in (None, "text"):
+        faults.invalid("grammar", "'grammar' cannot be combined with 'text.format'.")
+    if grammar.type == GrammarType.GRAMMAR_TYPE_UNSPECIFIED:
+        faults.missing("grammar.type")
+    faults.choice("grammar.type", grammar.type, GrammarType.values())
+    if not grammar.value:
+        faults.missing("grammar.value")

@@ -1,0 +1,103 @@
+"""What the contract knows and this server does not honour yet: one table, which README repeats.
+
+A row goes when its parameter works. Refused is only what would change the answer: hints, null and the value without
+effect pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from answerd.v1.create_response_pb2 import CreateResponseRequest
+from answerd.v1.include_pb2 import Include
+from answerd.v1.reasoning_pb2 import ReasoningEffort
+from answerd.v1.tool_choice_pb2 import ToolChoiceMode
+from answerd.v1.truncation_pb2 import Truncation
+from service.errors import Reason
+from service.validate.faults import Faults
+
+Request = CreateResponseRequest
+# The model has no thoughts, so there is nothing to encrypt.
+HONOURED_INCLUDES = frozenset({Include.INCLUDE_REASONING_ENCRYPTED_CONTENT})
+NO_CONSTRAINT = frozenset(
+    {
+        ToolChoiceMode.TOOL_CHOICE_MODE_UNSPECIFIED,
+        ToolChoiceMode.TOOL_CHOICE_MODE_NONE,
+        ToolChoiceMode.TOOL_CHOICE_MODE_AUTO,
+    }
+)
+NO_THINKING = frozenset({ReasoningEffort.REASONING_EFFORT_UNSPECIFIED, ReasoningEffort.REASONING_EFFORT_NONE})
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """A row. name: the JSON key, for input items `input[].TYPE`; asked: the paths where a request asks for it."""
+
+    name: str
+    asked: Callable[[Request], Iterable[str]]
+
+
+def _when(name: str, condition: Callable[[Request], bool]) -> NotYet:
+    return NotYet(name, lambda request: [name] if condition(request) else [])
+
+
+def _item(kind: str) -> NotYet:
+    def asked(request: Request) -> Iterable[str]:
+        items = enumerate(request.input.items.items)
+        return [f"input[{index}]" for index, item in items if item.WhichOneof("type") == kind]
+
+    return NotYet(f"input[].{kind}", asked)
+
+
+def _includes(request: Request) -> Iterable[str]:
+    values = enumerate(request.include)
+    return [f"include[{index}]" for index, value in values if value not in HONOURED_INCLUDES]
+
+
+def _constrains_tools(request: Request) -> bool:
+    choice = request.tool_choice
+    return choice.WhichOneof("choice") in ("function", "allowed_tools") or choice.mode not in NO_CONSTRAINT
+
+
+UNSUPPORTED: tuple[NotYet, ...] = (
+    _item("function_call"),
+    _item("function_call_output"),
+    _item("reasoning"),
+    _item("item_reference"),
+    _item("compaction"),
+    _when("background", lambda request: request.background),
+    _when("top_logprobs", lambda request: request.top_logprobs > 0),
+    NotYet("include", _includes),
+    _when("tools", lambda request: len(request.tools) > 0),
+    _when("tool_choice", _constrains_tools),
+    _when("text.format", lambda request: request.text.format.WhichOneof("type") in ("json_object", "json_schema")),
+    _when("reasoning.effort", lambda request: request.reasoning.effort not in NO_THINKING),
+    _when("truncation", lambda request: request.truncation == Truncation.TRUNCATION_AUTO),
+    _when("min_p", lambda request: request.min_p != 0),
+    _when(
+        "repetition_penalty", lambda request: request.HasField("repetition_penalty") and request.repetition_penalty != 1
+    ),
+    _when("logit_bias", lambda request: any(bias != 0 for bias in request.logit_bias.values())),
+    _when("dry_multiplier", lambda request: request.dry_multiplier != 0),
+    _when("n_choices", lambda request: request.HasField("n_choices") and request.n_choices != 1),
+    _when("logprobs", lambda request: request.logprobs),
+    _when("grammar", lambda request: request.HasField("grammar")),
+    _when("enable_thinking", lambda request: request.enable_thinking),
+    _when("web_search_options", lambda request: request.HasField("web_search_options")),
+)
+
+
+def refusal(path: str, name: str = "") -> str:
+    """The sentence for a row at a path."""
+    kind = name.removeprefix("input[].")
+    if kind != name:
+        return f"Unsupported input: items of the type '{kind}', as at '{path}', are not understood yet."
+    return f"Unsupported parameter: '{path}' is not supported with this value; leave it out."
+
+
+def check_unsupported(request: Request, faults: Faults) -> None:
+    """Adds a fault wherever a row is asked for, unless the same place has one already."""
+    for row in UNSUPPORTED:
+        for path in row.asked(request):
+            faults.add(path, Reason.UNSUPPORTED_PARAMETER, refusal(path, row.name))
