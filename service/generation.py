@@ -14,7 +14,7 @@ from answerd.v1.usage_pb2 import InputTokensDetails, OutputTokensDetails, Usage
 from inference.stream import Generation
 from inference.types import FinishReason, Output
 from service.lifecycle import Cancelled, Completed, Ending, Failed, LengthReached, Lifecycle
-from service.recorder import Recorder
+from service.recorder import Recorder, status_name
 
 STOPPED = Failed("unavailable", "the server was stopped")
 MODEL_FAILED = Failed("model_error", "The model failed while it generated this response.")
@@ -58,6 +58,16 @@ class RunningResponse:
     def snapshot(self) -> Response | None:
         """The response as it stands, or None once it has ended: then the store has the truth, or will."""
         return None if self._lifecycle.ended else self._lifecycle.snapshot()
+
+    def facts(self) -> dict[str, str | int]:
+        """What the log says of it."""
+        return {
+            "response_id": self.id,
+            "status": status_name(self._lifecycle.snapshot()),
+            "input_tokens": self._prompt_tokens,
+            "cached_tokens": self._cached_tokens,
+            "output_tokens": self._output_tokens,
+        }
 
     def cut(self, ending: Ending) -> None:
         """Ends the generation within one step, with this ending unless it has one already."""

@@ -13,14 +13,13 @@ from service.store.errors import StoreError
 from service.store.protocol import Record, Store
 
 CHECKPOINT_SECONDS = 1.0
-_PREFIX = "RESPONSE_STATUS_"
 
 log = get_logger("service.recorder")
 
 
 def status_name(response: Response) -> str:
-    """The status as the store and the JSON write it, as in `in_progress`."""
-    return ResponseStatus.Name(response.status).removeprefix(_PREFIX).lower()
+    """The status as the store and the JSON spell it, as in `in_progress`."""
+    return ResponseStatus.Name(response.status).removeprefix("RESPONSE_STATUS_").lower()
 
 
 class Recorder:

@@ -22,6 +22,9 @@ class RunningResponses:
     def __len__(self) -> int:
         return len(self._running)
 
+    def __contains__(self, id: str) -> bool:
+        return id in self._running
+
     def add(self, response: RunningResponse) -> None:
         """Keeps it until it has settled."""
         assert response.id not in self._running, "response ids are unique"

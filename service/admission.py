@@ -1,0 +1,82 @@
+"""The way of a request into the engine: checked, put together with its history, encoded, submitted.
+
+Whatever refuses it does so before anything is stored or streamed. It knows no gRPC.
+"""
+
+import time
+from collections.abc import Callable
+
+from answerd.v1.create_response_pb2 import CreateResponseRequest
+from answerd.v1.input_pb2 import ItemList
+from answerd.v1.response_pb2 import Response
+from inference.types import GenerationRequest
+from service.background import Background
+from service.echo import initial_response, is_stored
+from service.generation import RunningResponse
+from service.history import chat_messages, load_history, normalise_input
+from service.ids import new_message_id, new_response_id
+from service.model import ServedModel
+from service.recorder import Recorder
+from service.running import RunningResponses
+from service.sampling import sampling_params
+from service.store import Record, Store
+from service.validate import validate
+from service.validate.request import DEFAULT_MODEL, check_model
+
+
+class Admission:
+    """Makes running responses of requests.
+
+    now: seconds since 1970. steady: seconds on a clock that never goes back.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        running: RunningResponses,
+        background: Background,
+        default_max_output_tokens: int,
+        now: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store, self._running, self._background = store, running, background
+        self._default_max_output_tokens = default_max_output_tokens
+        self._now, self._steady = now, steady
+
+    async def admit(self, owner: str, request: CreateResponseRequest, model: ServedModel) -> RunningResponse:
+        """A response that the engine has accepted; its `events` must be iterated before anything is waited for.
+
+        Raises ServiceError, and what `service_error_of` knows: StoreError, TemplateError and InferenceError.
+        """
+        validate(request)
+        check_model(request.model or DEFAULT_MODEL, model.name)
+        items = normalise_input(request)
+        prompt = await self._prompt(owner, request, items, model)
+        sampling = sampling_params(
+            request, default_max_tokens=self._default_max_output_tokens, context=model.context_length
+        )
+        response = initial_response(request, id=new_response_id(), model=model.name, created_at=int(self._now()))
+        generation = model.engine.submit(GenerationRequest(response.id, prompt, sampling))
+        recorder = self._recorder(owner, request, items, response) if is_stored(request) else None
+        running = RunningResponse(owner, response, new_message_id(), generation, len(prompt), recorder, self._now)
+        self._running.add(running)
+        return running
+
+    async def _prompt(
+        self, owner: str, request: CreateResponseRequest, items: ItemList, model: ServedModel
+    ) -> tuple[int, ...]:
+        history = []
+        if request.HasField("previous_response_id"):
+            history = await load_history(self._store.chain, owner, request.previous_response_id)
+        return await model.prompt(chat_messages(request.instructions, [*history, *items.items]))
+
+    def _recorder(self, owner: str, request: CreateResponseRequest, items: ItemList, response: Response) -> Recorder:
+        record = Record(
+            id=response.id,
+            owner=owner,
+            created_at=response.created_at,
+            request=items.SerializeToString(),
+            parent_id=request.previous_response_id if request.HasField("previous_response_id") else None,
+            response=response.SerializeToString(),
+        )
+        return Recorder(self._store, record, self._background, self._steady)

@@ -1,0 +1,151 @@
+"""The gRPC server: a bound port, the services on it, whether they are ready, and how it all stops.
+
+It knows neither where the model comes from nor which signals there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from answerd.v1 import responses_service_pb2
+from answerd.v1.responses_service_pb2_grpc import add_ResponsesServiceServicer_to_server
+from common.logging import get_logger
+from service.admission import Admission
+from service.background import Background
+from service.model import ServedModel
+from service.running import RunningResponses
+from service.servicer import ResponsesServicer
+from service.store import Store, StoreError
+
+SERVICE_NAME = responses_service_pb2.DESCRIPTOR.services_by_name["ResponsesService"].full_name
+LIVENESS = ""
+# How long, after the grace, a response that was cut off may take to be told, and a reader to take it.
+CUT_SECONDS = 1.0
+FLUSH_SECONDS = 1.0
+SWEEP_SECONDS = 3600.0
+
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+log = get_logger("service.server")
+
+
+class PortTaken(Exception):
+    """The address cannot be listened on; `str()` is one sentence."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """A gRPC server that has its port and answers nothing yet. number: the port, also where any was asked for."""
+
+    server: grpc.aio.Server
+    number: int
+
+
+def bind(address: str, max_body_bytes: int, interceptors: Sequence[grpc.aio.ServerInterceptor]) -> Port:
+    """Takes `host:port`, before anything slow begins. Raises PortTaken."""
+    server = grpc.aio.server(interceptors=interceptors, options=_options(max_body_bytes))
+    try:
+        number = server.add_insecure_port(address)
+    except RuntimeError:
+        raise PortTaken(
+            f"{address} cannot be listened on: another process has the port, or the address is not this machine's"
+            " (ANSWERD_HOST, ANSWERD_GRPC_PORT)."
+        ) from None
+    return Port(server, number)
+
+
+def _options(max_body_bytes: int) -> list[tuple[str, int]]:
+    return [
+        # Without it a second server binds the same port, and the two share its calls.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", max_body_bytes),
+        # What is sent is of our own making: a request at its limit, echoed, and the answer.
+        ("grpc.max_send_message_length", -1),
+        # Streams that are silent for minutes, and clients that ping to keep them open.
+        ("grpc.http2.max_ping_strikes", 0),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10000),
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]
+
+
+class Server:
+    """The services on a port. The store stays the caller's; the engine of the model is closed by `stop`."""
+
+    def __init__(
+        self,
+        port: Port,
+        store: Store,
+        default_max_output_tokens: int,
+        now: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """now: seconds since 1970. steady: seconds on a clock that never goes back."""
+        self._grpc, self._store = port.server, store
+        self._background = Background()
+        self._running = RunningResponses(on_end=self._check_engine)
+        admission = Admission(store, self._running, self._background, default_max_output_tokens, now, steady)
+        self._servicer = ResponsesServicer(store, self._running, admission)
+        self._health = health.aio.HealthServicer()
+        self._model: ServedModel | None = None
+        self._ready = False
+        self._sweeping: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begins to answer: alive, but not ready, and stored responses can be got."""
+        add_ResponsesServiceServicer_to_server(self._servicer, self._grpc)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
+        reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), self._grpc)
+        await self._health.set(SERVICE_NAME, _NOT_SERVING)
+        await self._grpc.start()
+        self._sweeping = asyncio.create_task(self._sweep())
+
+    async def open(self, model: ServedModel) -> None:
+        """Serves this model from now on."""
+        self._model = model
+        self._servicer.open(model)
+        await self._set_ready(True)
+
+    async def stop(self, grace: float) -> None:
+        """Takes no new responses, gives the running ones `grace` seconds, ends the others as failed, and closes all
+        but the store, into which everything is written when this returns."""
+        self._servicer.close()
+        await self._set_ready(False)
+        if not await self._running.ended(within=grace):
+            log.warning("responses are cut off, because the server stops", responses=len(self._running))
+            self._running.stop()
+            await self._running.ended(within=CUT_SECONDS)
+        # Readers that do not read are left behind; those that do get their last events.
+        await self._grpc.stop(FLUSH_SECONDS)
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        await self._background.settle()
+        if self._model is not None:
+            await self._model.engine.close()
+
+    def _check_engine(self) -> None:
+        if self._model is None:
+            return
+        failure = self._model.engine.stats.failure
+        if self._ready != (failure is None) and self._servicer.is_open:
+            log.error("the engine is not fit to serve", reason=failure) if failure else log.info("the engine is back")
+            self._background.start(self._set_ready(failure is None))
+
+    async def _set_ready(self, ready: bool) -> None:
+        self._ready = ready
+        await self._health.set(SERVICE_NAME, _SERVING if ready else _NOT_SERVING)
+
+    async def _sweep(self) -> None:
+        while True:
+            try:
+                await self._store.sweep()
+            except StoreError as error:
+                log.error("the store could not be swept", error=str(error))
+            await asyncio.sleep(SWEEP_SECONDS)

@@ -1,0 +1,127 @@
+"""The methods of ResponsesService: who calls is asked of the interceptor, the work is done by the parts named here.
+
+It raises ServiceError and the errors of store and engine; the interceptor turns them into a status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import grpc
+
+from answerd.v1.create_response_pb2 import CreateResponseRequest
+from answerd.v1.event_pb2 import ResponseEvent
+from answerd.v1.model_pb2 import GetModelRequest, ListModelsRequest, ListModelsResponse, Model
+from answerd.v1.response_pb2 import Response
+from answerd.v1.responses_service_pb2_grpc import ResponsesServiceServicer
+from answerd.v1.stored_response_pb2 import DeleteResponseRequest, DeleteResponseResponse, GetResponseRequest
+from service.admission import Admission
+from service.calls import current_call
+from service.errors import previous_response_not_found, response_not_found, unavailable
+from service.model import ServedModel
+from service.recovery import LAST_WRITE_FAILED, fail_record
+from service.running import RunningResponses
+from service.store import IN_PROGRESS, ParentNotFound, Record, Store
+from service.validate import check_include
+from service.validate.request import check_model
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class ResponsesServicer(ResponsesServiceServicer):
+    """Answers for one model, once it is there. New responses are taken between `open` and `close`."""
+
+    def __init__(self, store: Store, running: RunningResponses, admission: Admission) -> None:
+        self._store, self._running, self._admission = store, running, admission
+        self._model: ServedModel | None = None
+        self._closed = False
+
+    def open(self, model: ServedModel) -> None:
+        self._model = model
+
+    def close(self) -> None:
+        """From now on new responses are refused; those that are stored can still be got."""
+        self._closed = True
+
+    @property
+    def is_open(self) -> bool:
+        return self._model is not None and not self._closed
+
+    async def CreateResponse(self, request: CreateResponseRequest, context: Context) -> AsyncIterator[ResponseEvent]:
+        if self._closed:
+            raise unavailable()
+        call = current_call()
+        running = await self._admission.admit(call.owner, request, self._served())
+        try:
+            # Closed here and not by the garbage collector: a caller that left frees its slot at once.
+            async with aclosing(running.events()) as events:
+                async for event in events:
+                    yield event
+        except ParentNotFound:
+            # Deleted between the reading of the history and the writing of the record.
+            raise previous_response_not_found(request.previous_response_id) from None
+        finally:
+            call.note(**running.facts())
+
+    async def GetResponse(self, request: GetResponseRequest, context: Context) -> Response:
+        check_include(request.include)
+        owner = current_call().owner
+        running = self._running.find(owner, request.id)
+        snapshot = running and running.snapshot()
+        return snapshot or await self._stored_response(owner, request.id)
+
+    async def DeleteResponse(self, request: DeleteResponseRequest, context: Context) -> DeleteResponseResponse:
+        # Deleted first: whatever the response still writes when it is cancelled finds no record any more.
+        if not await self._store.delete(current_call().owner, request.id):
+            raise response_not_found(request.id)
+        self._running.cancel(request.id)
+        return DeleteResponseResponse(id=request.id, deleted=True)
+
+    async def ListModels(self, request: ListModelsRequest, context: Context) -> ListModelsResponse:
+        return ListModelsResponse(data=[self._served().card()])
+
+    async def GetModel(self, request: GetModelRequest, context: Context) -> Model:
+        model = self._served()
+        check_model(request.id, model.name)
+        return model.card()
+
+    async def CancelResponse(self, request: object, context: Context) -> Any:
+        return await _refuse("CancelResponse", context)
+
+    async def StreamResponse(self, request: object, context: Context) -> AsyncIterator[ResponseEvent]:
+        yield await _refuse("StreamResponse", context)
+
+    async def ListInputItems(self, request: object, context: Context) -> Any:
+        return await _refuse("ListInputItems", context)
+
+    async def CountInputTokens(self, request: object, context: Context) -> Any:
+        return await _refuse("CountInputTokens", context)
+
+    async def CompactResponse(self, request: object, context: Context) -> Any:
+        return await _refuse("CompactResponse", context)
+
+    def _served(self) -> ServedModel:
+        if self._model is None:
+            raise unavailable()
+        return self._model
+
+    async def _stored_response(self, owner: str, id: str) -> Response:
+        record = await self._record(owner, id)
+        if record.status == IN_PROGRESS and id not in self._running:
+            # Its last write failed. What the store holds now is all that will ever be known of it.
+            failed = await fail_record(self._store, record, LAST_WRITE_FAILED)
+            return failed or Response.FromString((await self._record(owner, id)).response)
+        return Response.FromString(record.response)
+
+    async def _record(self, owner: str, id: str) -> Record:
+        record = await self._store.get(owner, id)
+        if record is None:
+            raise response_not_found(id)
+        return record
+
+
+async def _refuse(method: str, context: Context) -> Any:
+    """For the methods of the contract that come later. Always raises."""
+    await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"This server does not have {method} yet.")
