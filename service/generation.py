@@ -63,7 +63,7 @@ class RunningResponse:
         """What the log says of it."""
         return {
             "response_id": self.id,
-            "status": status_name(self._lifecycle.snapshot()),
+            "status": status_name(self._lifecycle.status),
             "input_tokens": self._prompt_tokens,
             "cached_tokens": self._cached_tokens,
             "output_tokens": self._output_tokens,

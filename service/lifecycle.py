@@ -76,6 +76,10 @@ class Lifecycle:
         """Whether `end` was called: nothing about the output will change any more."""
         return self._ended
 
+    @property
+    def status(self) -> ResponseStatus.ValueType:
+        return self._response.status
+
     def start(self) -> list[ResponseEvent]:
         """The first two events."""
         snapshot = event_pb2.ResponseSnapshot(response=self._response)

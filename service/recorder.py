@@ -17,9 +17,9 @@ CHECKPOINT_SECONDS = 1.0
 log = get_logger("service.recorder")
 
 
-def status_name(response: Response) -> str:
-    """The status as the store and the JSON spell it, as in `in_progress`."""
-    return ResponseStatus.Name(response.status).removeprefix("RESPONSE_STATUS_").lower()
+def status_name(status: ResponseStatus.ValueType) -> str:
+    """A status as the store and the JSON spell it, as in `in_progress`."""
+    return ResponseStatus.Name(status).removeprefix("RESPONSE_STATUS_").lower()
 
 
 class Recorder:
@@ -51,7 +51,7 @@ class Recorder:
 
     def end(self, response: Response) -> asyncio.Task[bool]:
         """Writes the final state; the task tells whether that worked. A response deleted meanwhile stays deleted."""
-        return self._background.start(self._write_end(status_name(response), response.SerializeToString()))
+        return self._background.start(self._write_end(status_name(response.status), response.SerializeToString()))
 
     async def _write_checkpoint(self, response: bytes) -> None:
         try:

@@ -27,5 +27,5 @@ async def fail_record(store: Store, record: Record, message: str) -> Response | 
     """Ends one record as failed and returns its response; None if it has ended meanwhile. Raises StoreError."""
     response = Response.FromString(record.response)
     break_off(response, message)
-    status = status_name(response)
+    status = status_name(response.status)
     return response if await store.finish(record.id, status, response.SerializeToString()) else None

@@ -25,7 +25,6 @@ from service.servicer import ResponsesServicer
 from service.store import Store, StoreError
 
 SERVICE_NAME = responses_service_pb2.DESCRIPTOR.services_by_name["ResponsesService"].full_name
-LIVENESS = ""
 # How long, after the grace, a response that was cut off may take to be told, and a reader to take it.
 CUT_SECONDS = 1.0
 FLUSH_SECONDS = 1.0
@@ -77,7 +76,10 @@ def _options(max_body_bytes: int) -> list[tuple[str, int]]:
 
 
 class Server:
-    """The services on a port. The store stays the caller's; the engine of the model is closed by `stop`."""
+    """The services on a port. The store stays the caller's; the engine of the model is closed by `stop`.
+
+    running: the responses that run now.
+    """
 
     def __init__(
         self,
@@ -90,9 +92,9 @@ class Server:
         """now: seconds since 1970. steady: seconds on a clock that never goes back."""
         self._grpc, self._store = port.server, store
         self._background = Background()
-        self._running = RunningResponses(on_end=self._check_engine)
-        admission = Admission(store, self._running, self._background, default_max_output_tokens, now, steady)
-        self._servicer = ResponsesServicer(store, self._running, admission)
+        self.running = RunningResponses(on_end=self._check_engine)
+        admission = Admission(store, self.running, self._background, default_max_output_tokens, now, steady)
+        self._servicer = ResponsesServicer(store, self.running, admission)
         self._health = health.aio.HealthServicer()
         self._model: ServedModel | None = None
         self._ready = False
@@ -118,10 +120,10 @@ class Server:
         but the store, into which everything is written when this returns."""
         self._servicer.close()
         await self._set_ready(False)
-        if not await self._running.ended(within=grace):
-            log.warning("responses are cut off, because the server stops", responses=len(self._running))
-            self._running.stop()
-            await self._running.ended(within=CUT_SECONDS)
+        if not await self.running.ended(within=grace):
+            log.warning("responses are cut off, because the server stops", responses=len(self.running))
+            self.running.stop()
+            await self.running.ended(within=CUT_SECONDS)
         # Readers that do not read are left behind; those that do get their last events.
         await self._grpc.stop(FLUSH_SECONDS)
         if self._sweeping is not None:
