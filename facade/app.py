@@ -1,0 +1,40 @@
+"""The application: which route leads where. It opens no port."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from common.settings import Settings
+from facade.client import ServiceClient
+from facade.handlers import Handlers
+from facade.health import Health
+
+
+def make_app(settings: Settings, client: ServiceClient) -> web.Application:
+    """All routes, over `client`."""
+    # aiohttp refuses a body of exactly its limit; ours is the largest that is taken.
+    app = web.Application(client_max_size=settings.max_body_bytes + 1)
+    handlers = Handlers(
+        client,
+        limit=settings.max_body_bytes,
+        keep_alive=settings.keep_alive_ms / 1000,
+        reasoning_events=settings.reasoning_events,
+    )
+    health = Health(client)
+    app.add_routes(
+        [
+            web.post("/v1/responses", handlers.create_response),
+            web.post("/v1/responses/compact", handlers.not_yet),
+            web.post("/v1/responses/input_tokens", handlers.not_yet),
+            web.post("/v1/responses/{id}/cancel", handlers.not_yet),
+            web.get("/v1/responses/{id}/input_items", handlers.not_yet),
+            web.get("/v1/responses/{id}", handlers.get_response),
+            web.delete("/v1/responses/{id}", handlers.delete_response),
+            web.get("/v1/models", handlers.list_models),
+            web.get("/v1/models/{id:.+}", handlers.get_model),
+            web.get("/livez", health.livez),
+            web.get("/readyz", health.readyz),
+            web.get("/health", health.health),
+        ]
+    )
+    return app

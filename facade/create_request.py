@@ -1,0 +1,162 @@
+"""Reads the body of POST /v1/responses: the message for the service, and what concerns HTTP alone.
+
+It knows the other spellings of keys, and the keys that OpenAI has and this server has not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from google.protobuf.message import Message
+
+from answerd.v1.create_response_pb2 import CreateResponseRequest
+from facade.errors import ApiError
+from facade.reader import invalid_type, invalid_value, read_field, unknown
+from facade.shapes import shape_of
+
+KNOWN = shape_of(CreateResponseRequest.DESCRIPTOR).fields
+
+# Of OpenAI, without a counterpart here.
+UNSUPPORTED = frozenset(
+    {
+        "conversation",
+        "prompt",
+        "prompt_cache_retention",
+        "prompt_cache_options",
+        "context_management",
+        "moderation",
+        "image",
+        "access_programs",
+        "background_options",
+    }
+)
+
+
+@dataclass(frozen=True)
+class CreateRequest:
+    """A request as it was sent: the message for the service, and whether events or one object are wanted."""
+
+    message: CreateResponseRequest
+    stream: bool
+
+
+class Alias(NamedTuple):
+    """Another spelling: the path of the field it means, and how its value becomes that field's."""
+
+    target: tuple[str, ...]
+    convert: Callable[[Any, str], Any] = lambda value, _: value
+
+
+def _truncation(value: Any, path: str) -> str:
+    if not isinstance(value, bool):
+        raise invalid_type(path, "a boolean", value)
+    return "auto" if value else "disabled"
+
+
+ALIASES: Mapping[str, Alias] = {
+    "max_tokens": Alias(("max_output_tokens",)),
+    "max_completion_tokens": Alias(("max_output_tokens",)),
+    "messages": Alias(("input",)),
+    "n": Alias(("n_choices",)),
+    "stop_seqs": Alias(("stop",)),
+    "reasoning_effort": Alias(("reasoning", "effort")),
+    "truncate_sequence": Alias(("truncation",), _truncation),
+    "response_format": Alias(("text", "format")),
+}
+# The fields that can be said twice.
+ALIASED = frozenset(alias.target for alias in ALIASES.values())
+
+
+def read_create_request(body: Mapping[str, Any]) -> CreateRequest:
+    """The request in a JSON object. Raises ApiError for the first key, in document order, that has no place in it."""
+    message = CreateResponseRequest()
+    stream = False
+    for key, value in body.items():
+        if key in HTTP_KEYS:
+            HTTP_KEYS[key](value, key)
+            stream = stream or (key == "stream" and value is True)
+        elif key not in KNOWN and key not in ALIASES:
+            _refuse(key, value)
+        elif value is not None:
+            _read(key, value, message)
+    return CreateRequest(message, stream)
+
+
+def _refuse(key: str, value: object) -> None:
+    if key not in UNSUPPORTED:
+        raise unknown(key)
+    if value is not None:
+        raise _unsupported(key)
+
+
+def _unsupported(key: str) -> ApiError:
+    return ApiError("UNSUPPORTED_PARAMETER", f"Unsupported parameter: '{key}' is not supported by this server.", key)
+
+
+def _read(key: str, value: Any, message: CreateResponseRequest) -> None:
+    alias = ALIASES.get(key, Alias((key,)))
+    said = CreateResponseRequest()
+    *outer, name = alias.target
+    holder: Message = said
+    for field in outer:
+        holder = getattr(holder, field)
+    value = alias.convert(value, key)
+    if name == "stop" and isinstance(value, str):
+        value = [value]
+    read_field(value, holder, name, key)
+    for target in ALIASED:
+        _forget_repetition(target, said, message, key)
+    message.MergeFrom(said)
+
+
+def _forget_repetition(target: tuple[str, ...], said: Message, message: Message, key: str) -> None:
+    """Refuses a second value for one field, and drops a repetition of the first, which would be merged into it."""
+    *outer, name = target
+    for field in outer:
+        said, message = getattr(said, field), getattr(message, field)
+    if not _is_set(said, name) or not _is_set(message, name):
+        return
+    if getattr(said, name) != getattr(message, name):
+        raise invalid_value(key, f"another spelling of '{'.'.join(target)}' in this request has a different value.")
+    said.ClearField(name)
+
+
+def _is_set(message: Message, name: str) -> bool:
+    return any(field.name == name for field, _ in message.ListFields())
+
+
+def _check_stream(value: object, key: str) -> None:
+    if value is not None and not isinstance(value, bool):
+        raise invalid_type(key, "a boolean", value)
+
+
+def _check_stream_options(value: object, key: str) -> None:
+    if value is None:
+        return
+    if not isinstance(value, dict):
+        raise invalid_type(key, "an object", value)
+    for name, option in value.items():
+        if name != "include_obfuscation":
+            raise unknown(f"{key}.{name}")
+        _check_stream(option, f"{key}.{name}")
+
+
+def _check_stream_format(value: object, key: str) -> None:
+    if value is None:
+        return
+    if not isinstance(value, str):
+        raise invalid_type(key, "a string", value)
+    if value == "chunks":
+        raise _unsupported(key)
+    if value != "events":
+        raise invalid_value(key, f"'{value[:100]}' is none of 'events', 'chunks'.")
+
+
+# Keys that concern HTTP alone, and what checks their values.
+HTTP_KEYS: Mapping[str, Callable[[object, str], None]] = {
+    "stream": _check_stream,
+    "stream_options": _check_stream_options,
+    "stream_format": _check_stream_format,
+}

@@ -1,0 +1,73 @@
+"""Follows the events of one response to its end, and makes an end where the service gave none. It knows no HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from answerd.v1.event_pb2 import ErrorEvent, ResponseEvent, ResponseSnapshot
+from answerd.v1.item_pb2 import Item
+from answerd.v1.response_pb2 import Response, ResponseError, ResponseStatus
+from facade.client import EventStream
+from facade.errors import SERVER_ERROR, ApiError, internal_error
+from facade.events import SNAPSHOTS, TERMINAL
+from facade.rpc_errors import CUT_OFF
+
+
+class Follower:
+    """The events of a stream, and what is known of the response meanwhile.
+
+    `last`: the last event that was taken. `ended`: whether a terminal one was seen, after which there are no more.
+    """
+
+    def __init__(self, stream: EventStream) -> None:
+        self._stream = stream
+        self._response = Response()
+        self._done: list[Item] = []
+        self.last: ResponseEvent | None = None
+        self.ended = False
+
+    async def events(self, first: ResponseEvent) -> AsyncIterator[ResponseEvent]:
+        """`first`, then the others up to the terminal one. Raises ApiError if the stream breaks off before that."""
+        event: ResponseEvent | None = first
+        while event is not None:
+            self._note(event)
+            yield event
+            self.last = event
+            if self.ended:
+                return
+            event = await self._stream.read()
+        raise ApiError("UNAVAILABLE", CUT_OFF)
+
+    def broken(self, error: ApiError, request_id: str) -> tuple[ResponseEvent, ResponseEvent]:
+        """The two events that end a stream which `error` broke: what happened, and the response as far as known."""
+        number = self.last.sequence_number if self.last is not None else -1
+        code = error.rule.code or SERVER_ERROR
+        message = CUT_OFF if error.reason == "UNAVAILABLE" else error.message_for(request_id)
+        failed = Response()
+        failed.CopyFrom(self._response)
+        failed.status = ResponseStatus.RESPONSE_STATUS_FAILED
+        failed.error.CopyFrom(ResponseError(code=SERVER_ERROR, message=message))
+        del failed.output[:]
+        failed.output.extend(self._done)
+        return (
+            ResponseEvent(sequence_number=number + 1, error=ErrorEvent(type=SERVER_ERROR, code=code, message=message)),
+            ResponseEvent(sequence_number=number + 2, failed=ResponseSnapshot(response=failed)),
+        )
+
+    def _note(self, event: ResponseEvent) -> None:
+        name = event.WhichOneof("event")
+        if name == "output_text_delta" or name is None:
+            return
+        if name in SNAPSHOTS:
+            self._response = getattr(event, name).response
+            self.ended = name in TERMINAL
+        elif name == "output_item_done":
+            self._done.append(event.output_item_done.item)
+
+
+async def first_event(stream: EventStream) -> ResponseEvent:
+    """The first event; until it is here a failure is a status, raised as ApiError."""
+    event = await stream.read()
+    if event is None:
+        raise internal_error("the service ended a stream without an event")
+    return event

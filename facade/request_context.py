@@ -1,0 +1,41 @@
+"""What a request brings besides its body: its id, and the headers that go on to the service. Knows no routes."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from facade.client import Metadata
+
+SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+# Header, and what its value must look like. A value that gRPC cannot carry, or that would use up the room it has for
+# metadata, stays behind; a key that does is unknown to the service anyway.
+PASSED_ON = {
+    "authorization": re.compile(r"[ -~]{1,4096}"),
+    "traceparent": re.compile(r"[ -~]{1,256}"),
+    "idempotency-key": re.compile(r"[ -~]{1,256}"),
+}
+
+
+class Notes(dict[str, object]):
+    """What the log line of a request says beyond method, path, status and duration; None is left out."""
+
+
+REQUEST_ID = web.RequestKey("request_id", str)
+NOTES = web.RequestKey("notes", Notes)
+
+
+def request_id_of(headers: Mapping[str, str]) -> str:
+    """The client's `x-request-id` if it is a plain word of at most 128 characters, else a new id."""
+    given = headers.get("x-request-id", "")
+    return given if SANE_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"
+
+
+def metadata_of(request: web.Request) -> Metadata:
+    """The metadata of the gRPC call that serves `request`."""
+    passed = [(name, request.headers.get(name, "")) for name in PASSED_ON]
+    sane = [(name, value) for name, value in passed if PASSED_ON[name].fullmatch(value)]
+    return [("x-request-id", request[REQUEST_ID]), *sane]

@@ -1,0 +1,47 @@
+"""A facade and a fake service, each on a port of its own, and a client between them and the test."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import aiohttp
+import pytest
+
+from common.settings import Settings
+from facade.server import Facade
+from tests.facade.fake_service import FakeService
+
+StartFacade = Callable[..., Awaitable[str]]
+
+
+@pytest.fixture
+async def service(free_port: Callable[[], int]) -> AsyncIterator[FakeService]:
+    async with FakeService(free_port()) as fake:
+        yield fake
+
+
+@pytest.fixture
+async def start_facade(service: FakeService, free_port: Callable[[], int]) -> AsyncIterator[StartFacade]:
+    """Starts a facade of the fake service with settings of the test's choice and gives its URL."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**settings: Any) -> str:
+            chosen = {"http_port": free_port(), "grpc_port": service.port, "grace_seconds": 0} | settings
+            facade = Facade(Settings(**chosen))
+            await facade.start()
+            stack.push_async_callback(facade.stop)
+            return f"http://127.0.0.1:{chosen['http_port']}"
+
+        yield start
+
+
+@pytest.fixture
+async def url(start_facade: StartFacade) -> str:
+    """The URL of a facade with default settings."""
+    return await start_facade()
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
