@@ -13,18 +13,21 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TypeAlias, cast
 
 import grpc
 import structlog
 from google.protobuf.message import DecodeError
 
 from common.logging import get_logger
-from service.calls import Call, enter_call
+from service.calls import Call, current_call, enter_call
 from service.errors import Reason, ServiceError, invalid_api_key, service_error_of, to_status
 
+__all__ = ["CallInterceptor", "current_call"]
+
 Context = grpc.aio.ServicerContext[Any, Any]
-Handler = grpc.RpcMethodHandler[Any, Any]
+# Only the stubs know it as generic.
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Parse = Callable[[bytes], Any]
 
 HEALTH = "grpc.health.v1.Health/"
@@ -105,10 +108,6 @@ class _Guard:
             timed_out = context.time_remaining() == 0
             self._code = grpc.StatusCode.DEADLINE_EXCEEDED if timed_out else grpc.StatusCode.CANCELLED
             raise error
-        if isinstance(error, NotImplementedError) and context.code() is grpc.StatusCode.UNIMPLEMENTED:
-            # What the generated base class does for a method that the servicer leaves out.
-            self._code = grpc.StatusCode.UNIMPLEMENTED
-            await context.abort(self._code, NO_SUCH_METHOD)
         told = service_error_of(error, self._call.request_id)
         if told is not error:
             self._explain(error, told)
@@ -165,8 +164,7 @@ def _is_from_outside(error: BaseException) -> bool:
     if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
         return task is not None and task.cancelling() > 0
-    # gRPC raises its own errors where it cannot write to a caller any more.
-    return not isinstance(error, Exception) or isinstance(error, grpc.aio.InternalError)
+    return not isinstance(error, Exception)
 
 
 def _guarded_coroutine(

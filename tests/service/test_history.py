@@ -1,0 +1,161 @@
+"""From stored turns to messages, and which responses can be continued."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import pytest
+from google.protobuf.json_format import MessageToDict, ParseDict
+
+from answerd.v1.create_response_pb2 import CreateResponseRequest
+from answerd.v1.input_pb2 import ItemList
+from answerd.v1.item_pb2 import Item
+from answerd.v1.response_pb2 import Response, ResponseStatus
+from service.errors import Reason, ServiceError
+from service.history import StoredTurn, chat_messages, load_history, normalise_input
+
+ITEM_COMPLETED = "ITEM_STATUS_COMPLETED"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What load_history needs of a stored record."""
+
+    request: bytes
+    response: bytes
+
+
+class Chains:
+    """One conversation, known by the id of its last response to one owner."""
+
+    def __init__(self, owner: str, id: str, turns: Sequence[StoredTurn]) -> None:
+        self._known, self._turns = (owner, id), turns
+
+    async def chain(self, owner: str, id: str) -> Sequence[StoredTurn] | None:
+        return self._turns if (owner, id) == self._known else None
+
+
+def say(role: str, *texts: str) -> dict[str, Any]:
+    kind = "outputText" if role == "ASSISTANT" else "inputText"
+    return {"message": {"role": f"ROLE_{role}", "content": [{kind: {"text": text}} for text in texts]}}
+
+
+def item_list(*items: dict[str, Any]) -> ItemList:
+    return ParseDict({"items": list(items)}, ItemList())
+
+
+def turn(question: str, answer: str, status: str = "COMPLETED") -> Turn:
+    response = ParseDict({"status": f"RESPONSE_STATUS_{status}", "output": [say("ASSISTANT", answer)]}, Response())
+    return Turn(item_list(say("USER", question)).SerializeToString(), response.SerializeToString())
+
+
+def request_of(**input: Any) -> CreateResponseRequest:
+    return ParseDict({"input": input}, CreateResponseRequest())
+
+
+def ids() -> Any:
+    numbers = count(1)
+    return lambda: f"msg_{next(numbers)}"
+
+
+def as_dicts(items: ItemList) -> list[Any]:
+    return [MessageToDict(item.message) for item in items.items]
+
+
+def texts(items: Sequence[Item]) -> list[str]:
+    return [message["content"] for message in chat_messages("", items)]
+
+
+async def test_history_is_the_whole_chain_in_order() -> None:
+    chains = Chains("ann", "resp_2", [turn("one?", "One."), turn("two?", "Two.", "INCOMPLETE")])
+    assert texts(await load_history(chains.chain, "ann", "resp_2")) == ["one?", "One.", "two?", "Two."]
+
+
+@pytest.mark.parametrize(("owner", "id"), [("ann", "resp_9"), ("bob", "resp_1"), ("ann", "")])
+async def test_an_unknown_or_foreign_parent_is_not_found(owner: str, id: str) -> None:
+    chains = Chains("ann", "resp_1", [turn("one?", "One.")])
+    with pytest.raises(ServiceError) as caught:
+        await load_history(chains.chain, owner, id)
+    assert caught.value.reason is Reason.PREVIOUS_RESPONSE_NOT_FOUND
+    assert caught.value.message == f"Previous response with ID '{id}' not found."
+
+
+@pytest.mark.parametrize("status", ResponseStatus.keys()[1:])
+async def test_only_completed_and_incomplete_responses_can_be_continued(status: str) -> None:
+    name = status.removeprefix("RESPONSE_STATUS_")
+    chains = Chains("ann", "resp_1", [turn("one?", "One.", name)])
+    if name in ("COMPLETED", "INCOMPLETE"):
+        assert len(await load_history(chains.chain, "ann", "resp_1")) == 2
+        return
+    with pytest.raises(ServiceError) as caught:
+        await load_history(chains.chain, "ann", "resp_1")
+    assert caught.value.reason is Reason.PREVIOUS_RESPONSE_NOT_USABLE
+    assert caught.value.details == {"status": name.lower()}
+
+
+async def test_a_parent_that_nothing_was_written_of_yet_is_in_progress() -> None:
+    chains = Chains("ann", "resp_1", [Turn(item_list(say("USER", "one?")).SerializeToString(), b"")])
+    with pytest.raises(ServiceError) as caught:
+        await load_history(chains.chain, "ann", "resp_1")
+    assert caught.value.details == {"status": "in_progress"}
+
+
+async def test_the_state_of_earlier_turns_does_not_matter() -> None:
+    """They were usable when they were continued; one may be a tombstone now."""
+    chains = Chains("ann", "resp_2", [turn("one?", "One.", "INCOMPLETE"), turn("two?", "Two.")])
+    assert len(await load_history(chains.chain, "ann", "resp_2")) == 4
+
+
+def test_instructions_come_first_and_roles_are_those_of_templates() -> None:
+    items = item_list(say("USER", "a"), say("ASSISTANT", "b"), say("DEVELOPER", "c"), say("SYSTEM", "d")).items
+    assert chat_messages("Be brief.", items) == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "b"},
+        {"role": "system", "content": "c"},
+        {"role": "system", "content": "d"},
+    ]
+
+
+@pytest.mark.parametrize("instructions", [None, ""])
+def test_without_instructions_there_is_no_system_message(instructions: str | None) -> None:
+    assert chat_messages(instructions, item_list(say("USER", "a")).items) == [{"role": "user", "content": "a"}]
+
+
+def test_the_parts_of_a_message_are_joined_as_they_are() -> None:
+    refused = {"message": {"role": "ROLE_ASSISTANT", "content": [{"refusal": {"refusal": "No."}}]}}
+    assert texts(item_list(say("USER", "a", " b", "c"), refused, say("USER")).items) == ["a bc", "No.", ""]
+
+
+def test_a_plain_text_is_stored_as_one_user_message() -> None:
+    assert as_dicts(normalise_input(request_of(text="Hello"), ids())) == [
+        {"id": "msg_1", "status": ITEM_COMPLETED, "role": "ROLE_USER", "content": [{"inputText": {"text": "Hello"}}]}
+    ]
+
+
+def test_items_keep_their_ids_and_get_those_they_lack() -> None:
+    given = {"items": [say("USER", "a"), {"message": {**say("ASSISTANT", "b")["message"], "id": "msg_x"}}]}
+    stored = normalise_input(request_of(items=given), ids())
+    assert [item.message.id for item in stored.items] == ["msg_1", "msg_x"]
+    assert texts(stored.items) == ["a", "b"]
+
+
+def test_stored_messages_have_a_status_and_no_log_probabilities() -> None:
+    cut_off = {**say("ASSISTANT", "b")["message"], "status": "ITEM_STATUS_INCOMPLETE"}
+    cut_off["content"] = [{"outputText": {"text": "b", "logprobs": [{"token": "b"}]}}]
+    going_on = {**say("ASSISTANT", "c")["message"], "status": "ITEM_STATUS_IN_PROGRESS"}
+    stored = as_dicts(normalise_input(request_of(items={"items": [{"message": cut_off}, {"message": going_on}]})))
+    assert [message["status"] for message in stored] == ["ITEM_STATUS_INCOMPLETE", ITEM_COMPLETED]
+    assert stored[0]["content"] == [{"outputText": {"text": "b"}}]
+
+
+def test_made_up_ids_differ_and_the_request_stays_as_it_was() -> None:
+    request = request_of(items={"items": [say("USER", "a"), say("USER", "b")]})
+    before = request.SerializeToString()
+    stored = normalise_input(request)
+    assert len({item.message.id for item in stored.items}) == 2
+    assert all(item.message.id.startswith("msg_") for item in stored.items)
+    assert request.SerializeToString() == before
