@@ -15,7 +15,7 @@ from inference.scheduler import Scheduler
 from inference.sequence import Sequence
 from inference.types import EngineStats, FinishReason, GenerationRequest, Output
 
-FAILURES_IN_A_ROW = 3  # so many failed calls are no accident: the engine reports that it is not fit to serve
+FAILURES_IN_A_ROW = 3  # so many failed calls of one kind are no accident: the engine reports that it is not fit
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +55,7 @@ class EngineCore:
         self._live: dict[str, Live] = {}
         self.outputs: list[tuple[str, Output]] = []  # not yet delivered; whoever delivers them puts a new list
         self._counters = Counters()
-        self._failures = 0
-        self._failure: str | None = None
+        self._failures: dict[str, int] = {}  # in a row, by the kind of call
 
     @property
     def busy(self) -> bool:
@@ -76,7 +75,7 @@ class EngineCore:
             decode_tokens=counters.decode_tokens,
             decode_seconds=counters.decode_seconds,
             cached_tokens=counters.cached_tokens,
-            failure=self._failure,
+            failure=self._failure(),
         )
 
     def add(self, request: GenerationRequest) -> None:
@@ -107,8 +106,8 @@ class EngineCore:
         try:
             for move in plan.moves:
                 self._move(move)
-        except Exception as error:  # which slot holds what is unknown now
-            self._note_failure(error)
+        except Exception:  # which slot holds what is unknown now
+            self._note_failure("move")
             self._scheduler.forget()
             result.failed = [*_read_by(plan.chunk), *_decoded_by(plan.decode)]
             return result
@@ -123,6 +122,7 @@ class EngineCore:
             self._runner.swap(move.a, move.length_a, move.b, move.length_b)
         else:
             self._runner.copy(move.source, move.target, move.length)
+        self._failures.pop("move", None)
 
     def _prefill(self, chunk: Chunk, result: Result) -> None:
         sequence, begun = chunk.sequence, perf_counter()
@@ -132,11 +132,11 @@ class EngineCore:
             if chunk.last:
                 assert logits is not None, "the runner was asked for logits"
                 result.first_token = self._sample(logits[np.newaxis], (sequence,), result)[0]
-        except Exception as error:
-            self._note_failure(error)
+        except Exception:
+            self._note_failure("prefill")
             result.failed.append(sequence)
             return
-        self._failures, self._failure = 0, None
+        self._failures.pop("prefill", None)
         self._counters.prefill_tokens += chunk.length
         self._counters.prefill_seconds += perf_counter() - begun
 
@@ -147,11 +147,11 @@ class EngineCore:
         try:
             logits = self._runner.decode(decode.first, tokens, positions)
             result.tokens = self._sample(logits, sequences, result)
-        except Exception as error:
-            self._note_failure(error)
+        except Exception:
+            self._note_failure("decode")
             result.failed.extend(sequences)
             return
-        self._failures, self._failure = 0, None
+        self._failures.pop("decode", None)
         self._counters.decode_calls += 1
         self._counters.decode_tokens += len(sequences)
         self._counters.decode_seconds += perf_counter() - begun
@@ -197,12 +197,15 @@ class EngineCore:
         del self._live[live.sequence.id]
         self.outputs.append((live.sequence.id, live.end(finish)))
 
-    def _note_failure(self, error: Exception) -> None:
-        logger.exception("a call of the runner failed; its sequences end")
-        self._failures += 1
-        if self._failures >= FAILURES_IN_A_ROW:
-            kind = type(error).__name__
-            self._failure = f"{self._failures} calls of the runner failed in a row, the last with {kind}"
+    def _note_failure(self, kind: str) -> None:
+        logger.exception("a %s call of the runner failed; its sequences end", kind)
+        self._failures[kind] = self._failures.get(kind, 0) + 1
+
+    def _failure(self) -> str | None:
+        for kind, count in self._failures.items():
+            if count >= FAILURES_IN_A_ROW:
+                return f"The last {count} {kind} calls of the runner failed."
+        return None
 
 
 def _read_by(chunk: Chunk | None) -> tuple[Sequence, ...]:

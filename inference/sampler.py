@@ -139,13 +139,14 @@ def _largest(row: Floats, count: int) -> Indices:
 
 def _nucleus(weights: Floats, total: float, share: float) -> Indices:
     """The fewest tokens, the likeliest first, that make up `share` of the total; in the order of their ids."""
-    pool = weights[weights >= total * _LIKELY]
+    kept = np.flatnonzero(weights >= total * _LIKELY)
+    pool = weights[kept]
     if pool.sum(dtype=np.float64) < share * total:
-        pool = weights
+        kept, pool = np.arange(weights.size), weights
     descending = np.sort(pool)[::-1]
     size = _reach(descending.cumsum(dtype=np.float64), share * total)
     cutoff = descending[size - 1]
-    kept = np.flatnonzero(weights >= cutoff)
+    kept = kept[pool >= cutoff]
     if len(kept) > size:
         ties = np.flatnonzero(weights[kept] == cutoff)
         kept = np.delete(kept, ties[size - len(kept) :])

@@ -72,8 +72,8 @@ class Output:
 class EngineStats:
     """The engine as it was after a step; the counters run from its start, times in seconds.
 
-    failure: why the engine is not fit to serve, or None. It is set after several failed calls of the runner in
-    a row, cleared by a call that succeeds, and final once the engine has stopped.
+    failure: why the engine is not fit to serve, or None. It is set after three failed calls of one kind in a row
+    (prefill, decode, move), cleared by one of that kind that succeeds, and final once the engine has stopped.
     """
 
     running: int  # sequences in a slot

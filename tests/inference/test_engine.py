@@ -133,6 +133,17 @@ def test_what_was_held_back_is_shown_when_the_answer_ends_otherwise() -> None:
     assert generate(scripted("HELLO"), request("r", sampling=replace(sampling, max_tokens=9)))["r"].text == "HELLO"
 
 
+def test_an_unfinished_character_ends_the_text_as_a_replacement_character() -> None:
+    """Token 1 is the first byte of a character; its second byte never comes."""
+    listener = Listener()
+    engine = Engine(scripted("BA"), [b"", b"\xc3", b"B"] + [b""] * 61, frozenset({0}), listener.deliver)
+    engine.start()
+    engine.submit(request("r"))
+    listener.until_ended("r")
+    engine.close()
+    assert [output.text for output in listener.outputs["r"]] == ["B", "", "\ufffd"]
+
+
 @pytest.mark.parametrize("prompt_length", [1, 7, 14])
 def test_a_full_slot_ends_the_answer_with_length(prompt_length: int) -> None:
     runner = ScriptedRunner(max_length=16, reply=lambda prompt: [1] * 99)
@@ -207,25 +218,28 @@ def test_nothing_that_a_failed_call_touched_is_reused() -> None:
 
 
 def test_a_failed_move_ends_the_step_and_forgets_what_slots_keep() -> None:
-    with running(ScriptedRunner(slots=3, fail_at=FirstCopy())) as (engine, listener):
+    """The first copy fails: it is the twin's, whose prefix is found in the running sequence a."""
+    runner = FailingCopy(slots=3)
+    with running(runner) as (engine, listener):
+        engine.submit(request("old", range(30, 50)))
+        listener.until_ended("old")
         engine.submit(request("a", range(1, 30), replace(GREEDY, max_tokens=60)))
         engine.submit(request("twin", range(1, 30)))
         listener.until_ended("a", "twin")
-        engine.submit(request("again", range(1, 30)))
-        listener.until_ended("again")
+        for name, prompt in (("again", range(1, 30)), ("old again", range(30, 50))):
+            engine.submit(request(name, prompt))
+            listener.until_ended(name)
     assert {listener.whole(name).finish for name in ("a", "twin")} == {FinishReason.FAILED}
-    assert listener.whole("again").cached_tokens == 0
-    assert listener.whole("again").finish is not FinishReason.FAILED
+    for name in ("again", "old again"):
+        assert listener.whole(name).cached_tokens == 0
+        assert listener.whole(name).finish is not FinishReason.FAILED
 
 
-class FirstCopy:
-    """The numbers of calls that fail: that of the fifth call, which is the first copy of the test above.
+class FailingCopy(ScriptedRunner):
+    """No copy ever succeeds."""
 
-    The prompt of 29 tokens takes four chunks, then its twin is copied before anything else runs.
-    """
-
-    def __contains__(self, number: object) -> bool:
-        return number == 4
+    def copy(self, source: int, target: int, length: int) -> None:
+        raise RuntimeError("scripted failure of a copy")
 
 
 def test_three_failures_in_a_row_are_reported_until_a_call_succeeds() -> None:
@@ -236,8 +250,17 @@ def test_three_failures_in_a_row_are_reported_until_a_call_succeeds() -> None:
             failure = listener.stats[-1].failure
             assert (failure is not None) == (index == 2)
             if failure is not None:
-                assert "RuntimeError" in failure
+                assert failure == "The last 3 prefill calls of the runner failed."
         assert engine.stats.failure is None
+
+
+def test_decode_calls_that_always_fail_are_reported_although_prompts_succeed() -> None:
+    """Calls: a prompt is read, its first decode call fails, and so on."""
+    with running(ScriptedRunner(slots=1, fail_at={1, 3, 5})) as (engine, listener):
+        for index in range(4):
+            engine.submit(request(f"r{index}"))
+            listener.until_ended(f"r{index}")
+            assert (listener.stats[-1].failure is not None) == (index == 2)
 
 
 def test_logits_that_are_not_numbers_fail_their_row_alone() -> None:
@@ -300,10 +323,10 @@ def test_a_broken_engine_fails_what_lives_and_refuses_the_rest() -> None:
     engine.submit(request("a"))
     listener.until_ended("a")
     assert (listener.whole("a").text, listener.whole("a").finish) == ("A", FinishReason.FAILED)
-    engine.close()
-    assert engine.stats.failure is not None
     with pytest.raises(EngineStopped):
         engine.submit(request("b"))
+    engine.close()
+    assert engine.stats.failure is not None
 
 
 class BrokenListener(Listener):

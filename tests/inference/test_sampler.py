@@ -74,7 +74,7 @@ def assert_drawn_from(tokens: NDArray[np.int64], expected: NDArray[np.float64]) 
     ],
     ids=str,
 )
-@pytest.mark.parametrize(("size", "spread"), [(1000, 2.0), (256, 1.0), (769, 0.1)])
+@pytest.mark.parametrize(("size", "spread"), [(1000, 2.0), (256, 1.0), (513, 0.1)])
 def test_draws_follow_the_distribution(params: SamplingParams, size: int, spread: float) -> None:
     logits = logits_of(size, spread)
     sampler, state = Sampler(size), SamplerState(params)
@@ -130,6 +130,13 @@ def test_of_equal_logits_top_p_keeps_the_lower_ids() -> None:
     sampler, state = Sampler(100), SamplerState(SamplingParams(seed=0, top_p=0.035))
     drawn = {sampler.sample(np.zeros((1, 100), np.float32), [state])[0] for _ in range(200)}
     assert drawn == {0, 1, 2, 3}
+
+
+def test_top_p_of_a_flat_distribution_keeps_its_share_of_a_large_vocabulary() -> None:
+    sampler, state = Sampler(20_000), SamplerState(SamplingParams(seed=0, top_p=0.5))
+    drawn = [sampler.sample(np.zeros((1, 20_000), np.float32), [state])[0] for _ in range(300)]
+    assert 9_700 < max(drawn) < 10_000
+    assert min(drawn) < 300
 
 
 def test_penalties_lower_what_was_generated_once_and_per_occurrence() -> None:
