@@ -74,6 +74,8 @@ class Refusal:
         return (("grpc-status-details-bin", status.SerializeToString()),)
 
 
+NOT_HERE = Refusal(grpc.StatusCode.UNIMPLEMENTED)
+
 Step: TypeAlias = ResponseEvent | Refusal | Wait | float
 
 
@@ -156,6 +158,22 @@ class FakeService(responses_service_pb2_grpc.ResponsesServiceServicer):
             if model.id == request.id:
                 return model
         await self._refuse(Refusal(grpc.StatusCode.NOT_FOUND, "MODEL_NOT_FOUND", "The model does not exist."), context)
+
+    async def CancelResponse(self, request: Any, context: Any) -> NoReturn:
+        await self._refuse(NOT_HERE, context)
+
+    async def ListInputItems(self, request: Any, context: Any) -> NoReturn:
+        await self._refuse(NOT_HERE, context)
+
+    async def CountInputTokens(self, request: Any, context: Any) -> NoReturn:
+        await self._refuse(NOT_HERE, context)
+
+    async def CompactResponse(self, request: Any, context: Any) -> NoReturn:
+        await self._refuse(NOT_HERE, context)
+
+    async def StreamResponse(self, request: Any, context: Any) -> AsyncIterator[ResponseEvent]:
+        await self._refuse(NOT_HERE, context)
+        yield ResponseEvent()
 
     async def _found(self, request: Any, context: Any) -> Response:
         self._note(request, context)

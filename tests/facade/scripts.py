@@ -118,9 +118,7 @@ def cut(*pieces: str) -> list[ResponseEvent]:
 def failed(code: str, *pieces: str) -> list[ResponseEvent]:
     """A response that a fault of the kind `code` broke off."""
     error = response_pb2.ResponseError(code="server_error", message="It broke.")
-    end = response(
-        ResponseStatus.RESPONSE_STATUS_FAILED, error=error, output=[message("".join(pieces), INCOMPLETE)]
-    )
+    end = response(ResponseStatus.RESPONSE_STATUS_FAILED, error=error, output=[message("".join(pieces), INCOMPLETE)])
     fault = event_pb2.ErrorEvent(type="server_error", code=code, message="It broke.")
     return numbered(
         [

@@ -1,0 +1,356 @@
+"""The body of POST /v1/responses: where each key goes, and what is refused where."""
+
+import json
+from typing import Any
+
+import pytest
+from google.protobuf import json_format
+from hypothesis import given
+from hypothesis import strategies as st
+
+from answerd.v1.create_response_pb2 import CreateResponseRequest
+from facade.create_request import ALIASES, KNOWN, UNSUPPORTED, CreateRequest, read_create_request
+from facade.errors import ApiError
+
+
+def read(**body: Any) -> dict[str, Any]:
+    """The message for the service, as the names and values that were set."""
+    message = read_create_request(body).message
+    written: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
+    return written
+
+
+def refusal(body: dict[str, Any]) -> tuple[str, str | None]:
+    with pytest.raises(ApiError) as caught:
+        read_create_request(body)
+    assert caught.value.status == 400
+    return caught.value.reason, caught.value.param
+
+
+def test_a_string_stays_a_string() -> None:
+    assert read(input="hi") == {"input": {"text": "hi"}}
+
+
+MAPPED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "null is unset": ({"model": None, "tools": None, "text": None, "store": None}, {}),
+    "plain values": (
+        {"model": "m", "temperature": 0, "top_p": 0.5, "store": False, "seed": -1, "user": "u", "top_k": 4},
+        {"model": "m", "temperature": 0.0, "top_p": 0.5, "store": False, "seed": "-1", "user": "u", "top_k": "4"},
+    ),
+    "a whole float is an integer": ({"max_output_tokens": 16.0}, {"max_output_tokens": "16"}),
+    "metadata": ({"metadata": {"a": "b"}}, {"metadata": {"a": "b"}}),
+    "no metadata": ({"metadata": {}}, {}),
+    "biases": ({"logit_bias": {"17": -2, "3": 1.5}}, {"logit_bias": {"17": -2.0, "3": 1.5}}),
+    "stop, a string": ({"stop": "END"}, {"stop": ["END"]}),
+    "stop, a list": ({"stop": ["a", "b"]}, {"stop": ["a", "b"]}),
+    "an empty list differs from none": ({"dry_sequence_breakers": []}, {"dry_sequence_breakers": {}}),
+    "breakers": ({"dry_sequence_breakers": ["\n"]}, {"dry_sequence_breakers": {"values": ["\n"]}}),
+    "include": (
+        {"include": ["message.output_text.logprobs"]},
+        {"include": ["INCLUDE_MESSAGE_OUTPUT_TEXT_LOGPROBS"]},
+    ),
+    "tool choice, a word": ({"tool_choice": "none"}, {"tool_choice": {"mode": "TOOL_CHOICE_MODE_NONE"}}),
+    "tool choice, a function": (
+        {"tool_choice": {"type": "function", "name": "f"}},
+        {"tool_choice": {"function": {"name": "f"}}},
+    ),
+    "tool choice, a function in the older form": (
+        {"tool_choice": {"type": "function", "function": {"name": "f"}}},
+        {"tool_choice": {"function": {"name": "f"}}},
+    ),
+    "tool choice, some tools": (
+        {"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f"}]}},
+        {"tool_choice": {"allowed_tools": {"mode": "TOOL_CHOICE_MODE_AUTO", "tools": [{"name": "f"}]}}},
+    ),
+    "a tool": (
+        {"tools": [{"type": "function", "name": "f", "parameters": {"b": 1.0, "a": 18446744073709551617}}]},
+        {"tools": [{"function": {"name": "f", "parameters": '{"b":1.0,"a":18446744073709551617}'}}]},
+    ),
+    "a tool in the older form": (
+        {"tools": [{"type": "function", "function": {"name": "f", "description": "d", "strict": True}}]},
+        {"tools": [{"function": {"name": "f", "description": "d", "strict": True}}]},
+    ),
+    "a text format": (
+        {"text": {"format": {"type": "json_schema", "name": "s", "schema": {"type": "object"}}, "verbosity": "low"}},
+        {
+            "text": {
+                "format": {"json_schema": {"name": "s", "schema": '{"type":"object"}'}},
+                "verbosity": "VERBOSITY_LOW",
+            }
+        },
+    ),
+    "a plain text format": ({"text": {"format": {"type": "text"}}}, {"text": {"format": {"text": {}}}}),
+    "reasoning": (
+        {"reasoning": {"effort": "low", "summary": None}},
+        {"reasoning": {"effort": "REASONING_EFFORT_LOW"}},
+    ),
+    "a grammar, text": (
+        {"grammar": {"type": "regex", "value": "a+"}},
+        {"grammar": {"type": "GRAMMAR_TYPE_REGEX", "value": "a+"}},
+    ),
+    "a grammar, JSON": (
+        {"grammar": {"type": "json_schema", "value": {"a": 1}}},
+        {"grammar": {"type": "GRAMMAR_TYPE_JSON_SCHEMA", "value": '{"a":1}'}},
+    ),
+    "a place, nested or flat": (
+        {"web_search_options": {"user_location": {"type": "approximate", "approximate": {"city": "Rome"}}}},
+        {"web_search_options": {"user_location": {"approximate": {"city": "Rome"}}}},
+    ),
+    "what concerns HTTP alone": ({"stream": True, "stream_options": {"include_obfuscation": False}}, {}),
+    "the only way to stream there is": ({"stream_format": "events"}, {}),
+    "what is not here, as null": (dict.fromkeys(sorted(UNSUPPORTED)), {}),
+}
+
+
+@pytest.mark.parametrize("name", MAPPED)
+def test_a_body_becomes_its_message(name: str) -> None:
+    body, message = MAPPED[name]
+    assert read(**body) == message
+
+
+ITEMS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "a user's text": (
+        {"role": "user", "content": "hi"},
+        {"message": {"role": "ROLE_USER", "content": [{"input_text": {"text": "hi"}}]}},
+    ),
+    "an assistant's text": (
+        {"type": "message", "role": "assistant", "content": "hi"},
+        {"message": {"role": "ROLE_ASSISTANT", "content": [{"output_text": {"text": "hi"}}]}},
+    ),
+    "parts": (
+        {"role": "system", "content": [{"type": "input_text", "text": "a"}, {"type": "text", "text": ""}]},
+        {"message": {"role": "ROLE_SYSTEM", "content": [{"input_text": {"text": "a"}}, {"text": {}}]}},
+    ),
+    "our own message sent back": (
+        {
+            "type": "message",
+            "id": "msg_1",
+            "status": "completed",
+            "role": "assistant",
+            "phase": "final_answer",
+            "content": [{"type": "output_text", "text": "a", "annotations": [], "logprobs": [{"token": "a"}]}],
+        },
+        {
+            "message": {
+                "id": "msg_1",
+                "status": "ITEM_STATUS_COMPLETED",
+                "role": "ROLE_ASSISTANT",
+                "phase": "MESSAGE_PHASE_FINAL_ANSWER",
+                "content": [{"output_text": {"text": "a"}}],
+            }
+        },
+    ),
+    "nulls of a client's own classes": (
+        {"role": "user", "content": "hi", "id": None, "status": None, "namespace": None},
+        {"message": {"role": "ROLE_USER", "content": [{"input_text": {"text": "hi"}}]}},
+    ),
+    "a status that nobody knows": (
+        {"role": "user", "content": [], "status": "pondering"},
+        {"message": {"role": "ROLE_USER"}},
+    ),
+    "a call": (
+        {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+        {"function_call": {"call_id": "c", "name": "f", "arguments": "{}"}},
+    ),
+    "its output, a string": (
+        {"type": "function_call_output", "call_id": "c", "output": "42"},
+        {"function_call_output": {"call_id": "c", "output": {"text": "42"}}},
+    ),
+    "its output, parts": (
+        {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_text", "text": "42"}]},
+        {"function_call_output": {"call_id": "c", "output": {"parts": {"parts": [{"input_text": {"text": "42"}}]}}}},
+    ),
+    "thoughts": (
+        {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]},
+        {"reasoning": {"content": [{"reasoning_text": {"text": "hm"}}]}},
+    ),
+    "thoughts without content": ({"type": "reasoning", "summary": [], "content": None}, {"reasoning": {}}),
+    "a reference": ({"type": "item_reference", "id": "msg_1"}, {"item_reference": {"id": "msg_1"}}),
+    "an image, for the service to refuse": (
+        {"role": "user", "content": [{"type": "input_image", "image_url": "u", "detail": "auto"}]},
+        {
+            "message": {
+                "role": "ROLE_USER",
+                "content": [{"input_image": {"image_url": "u", "detail": "IMAGE_DETAIL_AUTO"}}],
+            }
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ITEMS)
+def test_an_item_becomes_its_message(name: str) -> None:
+    item, message = ITEMS[name]
+    assert read(input=[item]) == {"input": {"items": {"items": [message]}}}
+
+
+FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "an unknown key": ({"temprature": 1}, "UNKNOWN_PARAMETER", "temprature"),
+    "an unknown key, even null": ({"temprature": None}, "UNKNOWN_PARAMETER", "temprature"),
+    "an unknown key within": ({"reasoning": {"depth": 1}}, "UNKNOWN_PARAMETER", "reasoning.depth"),
+    "an unknown key of an item": (
+        {"input": [{"role": "user", "content": "a", "colour": 1}]},
+        "UNKNOWN_PARAMETER",
+        "input[0].colour",
+    ),
+    "a number as a string": ({"temperature": "1"}, "INVALID_TYPE", "temperature"),
+    "a boolean as a number": ({"temperature": True}, "INVALID_TYPE", "temperature"),
+    "a number as a boolean": ({"store": 1}, "INVALID_TYPE", "store"),
+    "half an integer": ({"max_output_tokens": 1.5}, "INVALID_TYPE", "max_output_tokens"),
+    "a boolean as an integer": ({"top_k": True}, "INVALID_TYPE", "top_k"),
+    "an integer beyond 64 bits": ({"seed": 2**63}, "INVALID_VALUE", "seed"),
+    "an integer beyond 32 bits": ({"top_logprobs": 2**31}, "INVALID_VALUE", "top_logprobs"),
+    "a number beyond doubles": ({"temperature": 10**400}, "INVALID_VALUE", "temperature"),
+    "a string as an object": ({"text": "json"}, "INVALID_TYPE", "text"),
+    "an object as an array": ({"tools": {}}, "INVALID_TYPE", "tools"),
+    "input of another type": ({"input": 3}, "INVALID_TYPE", "input"),
+    "null in a list": ({"stop": [None]}, "INVALID_TYPE", "stop[0]"),
+    "a metadata value": ({"metadata": {"a": 1}}, "INVALID_TYPE", "metadata.a"),
+    "an item that is none": ({"input": ["hi"]}, "INVALID_TYPE", "input[0]"),
+    "content of another type": ({"input": [{"role": "user", "content": 3}]}, "INVALID_TYPE", "input[0].content"),
+    "a part that is none": ({"input": [{"role": "user", "content": ["a"]}]}, "INVALID_TYPE", "input[0].content[0]"),
+    "a part's text": (
+        {"input": [{"role": "user", "content": [{"type": "input_text", "text": 1}]}]},
+        "INVALID_TYPE",
+        "input[0].content[0].text",
+    ),
+    "a type that is no string": ({"input": [{"type": 1}]}, "INVALID_TYPE", "input[0].type"),
+    "an item without a type": ({"input": [{"content": "a"}]}, "MISSING_REQUIRED_PARAMETER", "input[0].type"),
+    "an item without a role": (
+        {"input": [{"type": "message", "content": "a"}]},
+        "MISSING_REQUIRED_PARAMETER",
+        "input[0].role",
+    ),
+    "a message without content": ({"input": [{"role": "user"}]}, "MISSING_REQUIRED_PARAMETER", "input[0].content"),
+    "a part without its text": (
+        {"input": [{"role": "user", "content": [{"type": "input_text"}]}]},
+        "MISSING_REQUIRED_PARAMETER",
+        "input[0].content[0].text",
+    ),
+    "a call without its arguments": (
+        {"input": [{"type": "function_call", "call_id": "c", "name": "f"}]},
+        "MISSING_REQUIRED_PARAMETER",
+        "input[0].arguments",
+    ),
+    "a tool without a name": ({"tools": [{"type": "function"}]}, "MISSING_REQUIRED_PARAMETER", "tools[0].name"),
+    "an unknown item": ({"input": [{"type": "wish"}]}, "INVALID_VALUE", "input[0].type"),
+    "an unknown part": (
+        {"input": [{"role": "user", "content": [{"type": "smell"}]}]},
+        "INVALID_VALUE",
+        "input[0].content[0].type",
+    ),
+    "a chat client's image": (
+        {"input": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u"}}]}]},
+        "UNSUPPORTED_CONTENT",
+        "input[0].content[0]",
+    ),
+    "an unknown role": ({"input": [{"role": "tool", "content": "a"}]}, "INVALID_VALUE", "input[0].role"),
+    "a hosted tool": ({"tools": [{"type": "web_search"}]}, "UNSUPPORTED_PARAMETER", "tools[0]"),
+    "an unknown choice of tools": ({"tool_choice": "perhaps"}, "INVALID_VALUE", "tool_choice"),
+    "an unknown include": ({"include": ["everything"]}, "INVALID_VALUE", "include[0]"),
+    "a bias for no token": ({"logit_bias": {"the": 1}}, "INVALID_VALUE", "logit_bias.the"),
+    "parameters that are no object": (
+        {"tools": [{"type": "function", "name": "f", "parameters": "{}"}]},
+        "INVALID_TYPE",
+        "tools[0].parameters",
+    ),
+    "stream": ({"stream": "yes"}, "INVALID_TYPE", "stream"),
+    "stream options": ({"stream_options": []}, "INVALID_TYPE", "stream_options"),
+    "an unknown stream option": ({"stream_options": {"a": 1}}, "UNKNOWN_PARAMETER", "stream_options.a"),
+    "chunks": ({"stream_format": "chunks"}, "UNSUPPORTED_PARAMETER", "stream_format"),
+    "an unknown stream format": ({"stream_format": "morse"}, "INVALID_VALUE", "stream_format"),
+    "a fault under another spelling": ({"max_tokens": "9"}, "INVALID_TYPE", "max_tokens"),
+    "the first fault of two": ({"store": 1, "temperature": "1"}, "INVALID_TYPE", "store"),
+    "a truncation that is none": ({"truncate_sequence": "auto"}, "INVALID_TYPE", "truncate_sequence"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_refused_with_its_path(name: str) -> None:
+    body, reason, param = FAULTS[name]
+    assert refusal(body) == (reason, param)
+
+
+@pytest.mark.parametrize("key", sorted(UNSUPPORTED))
+def test_what_only_openai_has_is_refused_by_name(key: str) -> None:
+    assert refusal({key: "x"}) == ("UNSUPPORTED_PARAMETER", key)
+
+
+SPELLINGS: dict[str, tuple[Any, Any, Any]] = {
+    # alias: a value, the same value in the canonical spelling, another value in the canonical spelling
+    "max_tokens": (5, {"max_output_tokens": 5}, {"max_output_tokens": 6}),
+    "max_completion_tokens": (5, {"max_output_tokens": 5}, {"max_output_tokens": 6}),
+    "messages": ("hi", {"input": "hi"}, {"input": [{"role": "user", "content": "hi"}]}),
+    "n": (2, {"n_choices": 2}, {"n_choices": 3}),
+    "stop_seqs": ("a", {"stop": ["a"]}, {"stop": ["a", "b"]}),
+    "reasoning_effort": ("low", {"reasoning": {"effort": "low"}}, {"reasoning": {"effort": "high"}}),
+    "truncate_sequence": (True, {"truncation": "auto"}, {"truncation": "disabled"}),
+    "response_format": (
+        {"type": "json_schema", "json_schema": {"name": "s", "schema": {}}},
+        {"text": {"format": {"type": "json_schema", "name": "s", "schema": {}}}},
+        {"text": {"format": {"type": "text"}}},
+    ),
+}
+
+
+def test_every_alias_is_tested() -> None:
+    assert SPELLINGS.keys() == ALIASES.keys()
+
+
+@pytest.mark.parametrize("alias", SPELLINGS)
+def test_an_alias_means_the_canonical_key(alias: str) -> None:
+    value, same, _ = SPELLINGS[alias]
+    assert read(**{alias: value}) == read(**same)
+
+
+@pytest.mark.parametrize("alias", SPELLINGS)
+def test_one_value_in_two_spellings_is_said_once(alias: str) -> None:
+    value, same, _ = SPELLINGS[alias]
+    assert read(**{alias: value}, **same) == read(**same, **{alias: value}) == read(**same)
+
+
+@pytest.mark.parametrize("alias", SPELLINGS)
+def test_two_values_in_two_spellings_are_refused_at_the_second(alias: str) -> None:
+    value, _, other = SPELLINGS[alias]
+    assert refusal({alias: value, **other}) == ("INVALID_VALUE", next(iter(other)))
+    assert refusal({**other, alias: value}) == ("INVALID_VALUE", alias)
+
+
+def test_null_in_one_spelling_contradicts_nothing() -> None:
+    assert read(max_tokens=None, max_output_tokens=5) == {"max_output_tokens": "5"}
+
+
+def test_an_alias_leaves_what_stands_beside_its_field() -> None:
+    assert read(reasoning={"summary": "auto"}, reasoning_effort="low") == {
+        "reasoning": {"effort": "REASONING_EFFORT_LOW", "summary": "REASONING_SUMMARY_AUTO"}
+    }
+
+
+@pytest.mark.parametrize(("given_", "wanted"), [({}, False), ({"stream": None}, False), ({"stream": True}, True)])
+def test_a_stream_is_wanted_only_if_asked_for(given_: dict[str, Any], wanted: bool) -> None:
+    assert read_create_request(given_) == CreateRequest(CreateResponseRequest(), wanted)
+
+
+def test_no_key_of_the_contract_is_also_something_else() -> None:
+    assert not KNOWN.keys() & (ALIASES.keys() | UNSUPPORTED)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["type", "role", "content", "name", "text", "value", "x"]), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*sorted(KNOWN), *sorted(ALIASES), "stream", "stream_options"]), JSON))
+def test_any_json_is_either_mapped_or_refused_with_a_path(body: dict[str, Any]) -> None:
+    try:
+        read_create_request(body)
+    except ApiError as error:
+        assert error.status == 400
+        assert error.param is not None
+        assert error.param.partition(".")[0].partition("[")[0] in body
+        assert json.loads(error.body("req_1"))["error"]["param"] == error.param
