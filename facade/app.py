@@ -12,8 +12,7 @@ from facade.health import Health
 
 def make_app(settings: Settings, client: ServiceClient) -> web.Application:
     """All routes, over `client`."""
-    # aiohttp refuses a body of exactly its limit; ours is the largest that is taken.
-    app = web.Application(client_max_size=settings.max_body_bytes + 1)
+    app = web.Application(client_max_size=settings.max_body_bytes)
     handlers = Handlers(
         client,
         limit=settings.max_body_bytes,

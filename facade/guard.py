@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from common.logging import get_logger, request_context
 from facade.cors import Cors
@@ -47,7 +46,7 @@ class Guard:
         return guarded
 
     async def decorate(self, request: web.Request, reply: web.StreamResponse) -> None:
-        """Puts the headers on a reply that every reply has; to be called before it is sent."""
+        """Puts the headers on a reply that every reply has, streams included; the signal before it is sent."""
         reply.headers["x-request-id"] = request[REQUEST_ID]
         reply.headers["Server"] = "answerd"
         reply.headers.update(self._cors.headers(request))
@@ -56,7 +55,11 @@ class Guard:
         started = time.perf_counter()
         status = CLIENT_LEFT
         try:
-            reply = self._cors.preflight(request) or await self._reply(request, handler)
+            preflight = self._cors.preflight(request)
+            if preflight is not None:
+                # No route takes it, so the signal does not reach it.
+                await self.decorate(request, preflight)
+            reply = preflight or await self._reply(request, handler)
             status = reply.status
             return reply
         finally:
@@ -71,8 +74,9 @@ class Guard:
             return self._envelope(request, error)
         except web.HTTPException as error:
             return self._envelope(request, self._of_http(request, error))
-        except HttpProcessingError as error:
-            return self._envelope(request, ApiError("MALFORMED_HTTP", error.message, detail=repr(error)))
+        except web.RequestPayloadError as error:
+            message = "The body of your request cannot be decoded."
+            return self._envelope(request, ApiError("MALFORMED_HTTP", message, detail=repr(error)))
         except Exception as error:
             self._log.exception("a request failed unexpectedly")
             return self._envelope(request, internal_error(repr(error)))

@@ -172,8 +172,10 @@ class FakeService(responses_service_pb2_grpc.ResponsesServiceServicer):
         await self._refuse(NOT_HERE, context)
 
     async def StreamResponse(self, request: Any, context: Any) -> AsyncIterator[ResponseEvent]:
+        nothing: list[ResponseEvent] = []
+        for event in nothing:
+            yield event
         await self._refuse(NOT_HERE, context)
-        yield ResponseEvent()
 
     async def _found(self, request: Any, context: Any) -> Response:
         self._note(request, context)

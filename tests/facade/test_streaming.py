@@ -48,9 +48,7 @@ async def test_a_stream_is_framed_ordered_and_valid(
     check(await stream(http, url))
 
 
-async def test_every_delta_arrives_as_it_was_sent(
-    service: FakeService, url: str, http: aiohttp.ClientSession
-) -> None:
+async def test_every_delta_arrives_as_it_was_sent(service: FakeService, url: str, http: aiohttp.ClientSession) -> None:
     service.script = scripts.text("a\nb", "\r", " 🎈", "")
     assert text_of(await stream(http, url)) == "a\nb\r 🎈"
 
@@ -69,9 +67,7 @@ async def test_the_headers_of_a_stream_forbid_caching_and_buffering(
         assert "x-request-id" in reply.headers
 
 
-async def test_each_event_is_sent_when_it_happens(
-    service: FakeService, url: str, http: aiohttp.ClientSession
-) -> None:
+async def test_each_event_is_sent_when_it_happens(service: FakeService, url: str, http: aiohttp.ClientSession) -> None:
     events = scripts.text("one", "two")
     service.script = [*events[:5], WAIT, *events[5:]]
     async with http.post(f"{url}/v1/responses", json=STREAM) as reply:
@@ -138,7 +134,7 @@ async def test_a_client_that_leaves_before_the_first_event_cancels_the_call(
     service: FakeService, url: str, http: aiohttp.ClientSession
 ) -> None:
     service.script = [WAIT]
-    request = asyncio.create_task(http.post(f"{url}/v1/responses", json=STREAM))  # type: ignore[arg-type]
+    request = asyncio.create_task(http.post(f"{url}/v1/responses", json=STREAM))
     await service.waiting.wait()
     request.cancel()
     await asyncio.wait_for(service.cancelled.wait(), 5)

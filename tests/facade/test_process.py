@@ -1,0 +1,146 @@
+"""The process itself: where it says it listens, why it does not start, how it stops."""
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.facade import scripts
+from tests.facade.fake_service import WAIT, FakeService
+from tests.support.event_order import check_events
+from tests.support.sse import parse_frames
+
+ROOT = Path(__file__).parents[2]
+Start = Callable[..., Awaitable[Process]]
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Starts the process with the given variables; whatever still runs after the test is killed."""
+    async with AsyncExitStack() as stack:
+
+        async def run(**variables: str) -> Process:
+            environ = {key: value for key, value in os.environ.items() if not key.startswith("ANSWERD_")}
+            paths = os.pathsep.join([str(ROOT), str(ROOT / "proto")])
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "facade", env={**environ, "PYTHONPATH": paths, **variables}, stderr=PIPE
+            )
+            stack.push_async_callback(end, process)
+            return process
+
+        yield run
+
+
+async def end(process: Process) -> None:
+    if process.returncode is None:
+        process.kill()
+    await process.communicate()
+
+
+async def line_of(process: Process) -> str:
+    assert process.stderr is not None
+    return (await asyncio.wait_for(process.stderr.readline(), 30)).decode()
+
+
+@pytest.fixture
+def ports(service: FakeService, free_port: Callable[[], int]) -> dict[str, str]:
+    return {"ANSWERD_HTTP_PORT": str(free_port()), "ANSWERD_GRPC_PORT": str(service.port)}
+
+
+async def test_it_says_where_it_listens_and_stops_cleanly(start: Start, ports: dict[str, str]) -> None:
+    process = await start(**ports)
+    assert f"http://127.0.0.1:{ports['ANSWERD_HTTP_PORT']}" in await line_of(process)
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+async def test_a_stop_lets_a_running_stream_finish_and_takes_no_new_one(
+    service: FakeService, start: Start, ports: dict[str, str], http: aiohttp.ClientSession
+) -> None:
+    process = await start(**ports)
+    await line_of(process)
+    url = f"http://127.0.0.1:{ports['ANSWERD_HTTP_PORT']}"
+    service.script = [*scripts.text("one", "two")[:5], WAIT, *scripts.text("one", "two")[5:]]
+    async with http.post(f"{url}/v1/responses", json={"input": "hi", "stream": True}) as reply:
+        await service.waiting.wait()
+        process.send_signal(signal.SIGTERM)
+        await until_refused(int(ports["ANSWERD_HTTP_PORT"]))
+        assert process.returncode is None
+        service.go.set()
+        check_events(parse_frames(await reply.read()))
+    assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+async def until_refused(port: int) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionRefusedError:
+                return
+            writer.close()
+            await asyncio.sleep(0.01)
+
+
+async def test_a_second_signal_ends_it_at_once(
+    service: FakeService, start: Start, ports: dict[str, str], http: aiohttp.ClientSession
+) -> None:
+    process = await start(**ports)
+    await line_of(process)
+    url = f"http://127.0.0.1:{ports['ANSWERD_HTTP_PORT']}"
+    service.script = [*scripts.text("one")[:5], WAIT]
+    async with http.post(f"{url}/v1/responses", json={"input": "hi", "stream": True}):
+        await service.waiting.wait()
+        process.send_signal(signal.SIGTERM)
+        await until_refused(int(ports["ANSWERD_HTTP_PORT"]))
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 5) == -signal.SIGTERM
+
+
+async def test_a_taken_port_is_one_sentence_that_names_the_setting(start: Start, ports: dict[str, str]) -> None:
+    first = await start(**ports)
+    await line_of(first)
+    second = await start(**ports)
+    _, said = await asyncio.wait_for(second.communicate(), 30)
+    port = ports["ANSWERD_HTTP_PORT"]
+    assert said.decode() == f"answerd: ANSWERD_HTTP_PORT: port {port} on 127.0.0.1 is already in use.\n"
+    assert second.returncode == 1
+
+
+async def test_a_host_of_another_machine_is_one_sentence_too(start: Start, ports: dict[str, str]) -> None:
+    process = await start(**ports, ANSWERD_HOST="192.0.2.1", ANSWERD_ALLOW_REMOTE="true")
+    _, said = await asyncio.wait_for(process.communicate(), 30)
+    assert said.decode().startswith("answerd: ANSWERD_HOST: 192.0.2.1 cannot be listened on")
+    assert (said.count(b"\n"), process.returncode) == (1, 1)
+
+
+async def test_a_wrong_setting_is_one_sentence(start: Start) -> None:
+    process = await start(ANSWERD_KEEP_ALIVE_MS="soon")
+    _, said = await asyncio.wait_for(process.communicate(), 30)
+    assert b"ANSWERD_KEEP_ALIVE_MS" in said
+    assert (said.count(b"\n"), process.returncode) == (1, 2)
+
+
+async def test_each_request_is_one_line_of_the_log_without_its_text(
+    service: FakeService, start: Start, ports: dict[str, str], http: aiohttp.ClientSession
+) -> None:
+    process = await start(**ports)
+    await line_of(process)
+    service.script = scripts.text("a secret answer")
+    url = f"http://127.0.0.1:{ports['ANSWERD_HTTP_PORT']}/v1/responses?token=secret"
+    async with http.post(url, json={"input": "a secret question", "stream": True}) as reply:
+        request_id = reply.headers["x-request-id"]
+        await reply.read()
+    process.send_signal(signal.SIGTERM)
+    _, said = await process.communicate()
+    lines = [line for line in said.decode().splitlines() if request_id in line]
+    assert len(lines) == 1
+    assert '"status": 200' in lines[0]
+    assert b"secret" not in said
