@@ -75,6 +75,13 @@ class RunningResponse:
             self._cut = ending
             self._generation.abort()
 
+    def leave(self) -> None:
+        """Nobody will iterate `events` any more: a response that has not ended is cancelled, or ends as it was cut.
+        Harmless if it has ended."""
+        self._generation.abort()
+        if not self._lifecycle.ended:
+            self._end(self._cut or Cancelled())
+
     async def events(self) -> AsyncGenerator[ResponseEvent, None]:
         """The events, as they happen; the last one comes after the final state was stored.
 
@@ -85,23 +92,14 @@ class RunningResponse:
             await self._begin()
             for event in self._lifecycle.start():
                 yield event
-            finish = FinishReason.STOPPED
             async for output in self._generation:
-                self._count(output)
-                if output.text:
-                    for event in self._lifecycle.text(output.text):
-                        yield event
-                if output.finish is not None:
-                    finish = output.finish
-                elif self._recorder is not None:
-                    self._recorder.progress(self._lifecycle.snapshot)
-            for event in self._end(self._ending(finish)):
-                yield event
+                for event in self._take(output):
+                    yield event
             for event in await self._last_events():
                 yield event
         finally:
             # Nothing here may wait: a closed generator gets no chance to.
-            self._leave()
+            self.leave()
 
     async def _begin(self) -> None:
         if self._recorder is None:
@@ -113,9 +111,16 @@ class RunningResponse:
             self._recorder = None
             raise
 
-    def _count(self, output: Output) -> None:
+    def _take(self, output: Output) -> list[ResponseEvent]:
         self._output_tokens += output.tokens
         self._cached_tokens = output.cached_tokens
+        events = self._lifecycle.text(output.text) if output.text else []
+        if output.finish is not None:
+            # Ended before anything of it is sent: a reader who takes long does not hold up the store.
+            return events + self._end(self._ending(output.finish))
+        if self._recorder is not None:
+            self._recorder.progress(self._lifecycle.snapshot)
+        return events
 
     def _ending(self, finish: FinishReason) -> Ending:
         match finish:
@@ -145,11 +150,6 @@ class RunningResponse:
         if self._stored is None or await asyncio.shield(self._stored):
             return [self._lifecycle.last_event()]
         return [self._lifecycle.fail(NOT_STORED), self._lifecycle.last_event()]
-
-    def _leave(self) -> None:
-        self._generation.abort()
-        if not self._lifecycle.ended:
-            self._end(self._cut or Cancelled())
 
     def _usage(self) -> Usage:
         return Usage(

@@ -44,8 +44,13 @@ class RunningResponses:
 
     def stop(self) -> None:
         """Ends all of them, as failed because the server stops."""
-        for response in self._running.values():
+        for response in tuple(self._running.values()):
             response.cut(STOPPED)
+
+    def leave(self) -> None:
+        """Gives up those that nobody can iterate any more, although the interpreter has not told them yet."""
+        for response in tuple(self._running.values()):
+            response.leave()
 
     async def ended(self, within: float) -> bool:
         """Waits until none is left, at most so many seconds; whether that happened."""

@@ -107,7 +107,8 @@ class Server:
         reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), self._grpc)
         await self._health.set(SERVICE_NAME, _NOT_SERVING)
         await self._grpc.start()
-        self._sweeping = asyncio.create_task(self._sweep())
+        await self._sweep()
+        self._sweeping = asyncio.create_task(self._keep_sweeping())
 
     async def open(self, model: ServedModel) -> None:
         """Serves this model from now on."""
@@ -126,6 +127,7 @@ class Server:
             await self.running.ended(within=CUT_SECONDS)
         # Readers that do not read are left behind; those that do get their last events.
         await self._grpc.stop(FLUSH_SECONDS)
+        self.running.leave()
         if self._sweeping is not None:
             self._sweeping.cancel()
         await self._background.settle()
@@ -144,10 +146,13 @@ class Server:
         self._ready = ready
         await self._health.set(SERVICE_NAME, _SERVING if ready else _NOT_SERVING)
 
-    async def _sweep(self) -> None:
+    async def _keep_sweeping(self) -> None:
         while True:
-            try:
-                await self._store.sweep()
-            except StoreError as error:
-                log.error("the store could not be swept", error=str(error))
             await asyncio.sleep(SWEEP_SECONDS)
+            await self._sweep()
+
+    async def _sweep(self) -> None:
+        try:
+            await self._store.sweep()
+        except StoreError as error:
+            log.error("the store could not be swept", error=str(error))

@@ -1,15 +1,16 @@
-"""What the tests of the runtime share: a real gRPC server, engine and store in this process, around a scripted model."""
+"""A real gRPC server, engine and store in this process, around a scripted model, and what its tests need beside it."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
+import pytest
 from google.rpc import error_details_pb2, status_pb2
 
 from answerd.v1.create_response_pb2 import CreateResponseRequest
@@ -44,22 +45,26 @@ def encode(text: str) -> tuple[int, ...]:
     return TOKENIZER.encode([(text, False)])
 
 
+def decode(tokens: tuple[int, ...]) -> str:
+    return b"".join(TOKEN_BYTES[token] for token in tokens).decode()
+
+
 class Script:
-    """Answers by the last user message; `prompts` are the texts of all prompts that were read."""
+    """Answers by the last user message; `prompts` are the texts of all prompts, in the order they were first seen."""
 
     def __init__(self, answers: Mapping[str, str]) -> None:
-        self._answers = {f"user\n{question}": list(encode(answer)) for question, answer in answers.items()}
+        self._answers = {f"user\n{question}": encode(answer) for question, answer in answers.items()}
+        self._known: dict[tuple[int, ...], tuple[int, ...]] = {}
         self.prompts: list[str] = []
 
-    def __call__(self, prompt: tuple[int, ...]) -> list[int]:
-        text = b"".join(TOKEN_BYTES[token] for token in prompt).decode()
-        if not self.prompts or self.prompts[-1] != text:
-            self.prompts.append(text)
-        # What the model was asked last: the turn before the one that begins the answer.
-        begins = [place for place, token in enumerate(prompt) if token == BEGIN]
-        turn = prompt[begins[-2] : begins[-1]]
-        question = b"".join(TOKEN_BYTES[token] for token in turn).decode().rstrip("\n")
-        return self._answers.get(question, list(encode("?")))
+    def __call__(self, prompt: tuple[int, ...]) -> tuple[int, ...]:
+        if prompt not in self._known:
+            self.prompts.append(decode(prompt))
+            # What the model was asked last: the turn before the one that begins the answer.
+            begins = [place for place, token in enumerate(prompt) if token == BEGIN]
+            question = decode(prompt[begins[-2] : begins[-1]]).rstrip("\n")
+            self._known[prompt] = self._answers.get(question, encode("?"))
+        return self._known[prompt]
 
 
 class Gate:
@@ -96,10 +101,10 @@ class Gate:
 
 
 class Clock:
-    """A clock that goes when it is told to. Starts at a time that everybody recognises."""
+    """A clock that goes when it is told to."""
 
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
+    def __init__(self, now: float) -> None:
+        self.now = now
 
     def __call__(self) -> float:
         return self.now
@@ -120,7 +125,7 @@ class Served:
     channel: grpc.aio.Channel
 
     def create(self, text: str = "hi", **fields: Any) -> grpc.aio.UnaryStreamCall[CreateResponseRequest, ResponseEvent]:
-        """Begins a CreateResponse call. `caller` (gRPC metadata) and `timeout` go to the call, the rest to the request."""
+        """Begins a call. `caller` (gRPC metadata) and `timeout` go to the call, the rest into the request."""
         caller, timeout = fields.pop("caller", None), fields.pop("timeout", WAIT)
         request = CreateResponseRequest(**fields)
         request.input.text = text
@@ -146,7 +151,7 @@ def text_of(response: Response) -> str:
     return "".join(part.output_text.text for item in response.output for part in item.message.content)
 
 
-async def read_until(call: AsyncIterator[ResponseEvent], name: str, times: int = 1) -> list[ResponseEvent]:
+async def read_until(call: AsyncIterable[ResponseEvent], name: str, times: int = 1) -> list[ResponseEvent]:
     """The events up to the so-many-th of this name; the call goes on."""
     events: list[ResponseEvent] = []
     async for event in call:
@@ -177,6 +182,14 @@ def fault_of(error: grpc.aio.AioRpcError) -> Fault:
     return Fault(error.code(), info.reason, error.details() or "", retry)
 
 
+async def refusal(call: Any) -> Fault:
+    """How a call is refused, before it has answered anything."""
+    answers = anext(aiter(call)) if isinstance(call, grpc.aio.UnaryStreamCall) else call
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await answers
+    return fault_of(caught.value)
+
+
 @asynccontextmanager
 async def bound_port(owner_of: Callable[[str | None], str | None] = lambda key: "local") -> AsyncIterator[Port]:
     port = bind("127.0.0.1:0", 2**20, [CallInterceptor(owner_of)])
@@ -197,9 +210,10 @@ async def serving(
     default_max_output_tokens: int = 300,
     wrap: Callable[[Store], Store] = lambda store: store,
     owner_of: Callable[[str | None], str | None] = lambda key: "local",
+    started: float = 1_700_000_000.0,
 ) -> AsyncIterator[Served]:
     """A server with a scripted model, open for requests. wrap: puts another store around the real one."""
-    script, gate, clock = Script(answers), Gate(), Clock()
+    script, gate, clock = Script(answers), Gate(), Clock(started)
     runner = ScriptedRunner(slots, context, TOKENIZER.vocab_size, reply=script, end_token=END, gate=gate)
     engine = AsyncEngine(runner, TOKEN_BYTES, frozenset({END}), queue_limit=queue)
     model = ServedModel(MODEL, 1_600_000_000, context, TOKENIZER, ChatTemplate(CHATML), engine)

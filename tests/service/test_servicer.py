@@ -14,18 +14,7 @@ from answerd.v1.response_pb2 import IncompleteReason, Response, ResponseStatus
 from answerd.v1.stored_response_pb2 import DeleteResponseRequest, GetResponseRequest
 from service.store import Record
 from tests.service.conftest import ANSWERS, LONG
-from tests.service.served import MODEL, WAIT, Fault, Served, fault_of, final, names, read_until, serving, text_of
-
-
-async def refusal(call: object) -> Fault:
-    """How a call is refused, before it has answered anything."""
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        if isinstance(call, grpc.aio.UnaryStreamCall):
-            async for event in call:
-                raise AssertionError(f"refused only after {event}")
-        else:
-            await call  # type: ignore[misc]
-    return fault_of(caught.value)
+from tests.service.served import MODEL, WAIT, Served, final, names, read_until, refusal, serving, text_of
 
 
 async def record_of(served: Served, id: str) -> Record:

@@ -1,0 +1,67 @@
+"""A store whose operations fail when they are told to, around one that works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from service.store import Counts, Record, Store, StoreError, StoreUnavailable
+
+
+class FailingStore:
+    """Passes everything on, except operations named in `failing`, which raise what stands there."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.failing: dict[str, StoreError] = {}
+
+    @contextmanager
+    def without(self, operation: str, error: StoreError | None = None) -> Iterator[None]:
+        """Within it the operation fails; a full disk unless told otherwise."""
+        self.failing[operation] = error or StoreUnavailable("/secret/path: the disk is full.")
+        try:
+            yield
+        finally:
+            del self.failing[operation]
+
+    def _enter(self, operation: str) -> None:
+        if operation in self.failing:
+            raise self.failing[operation]
+
+    async def create(self, record: Record) -> None:
+        self._enter("create")
+        await self._store.create(record)
+
+    async def checkpoint(self, id: str, response: bytes) -> bool:
+        self._enter("checkpoint")
+        return await self._store.checkpoint(id, response)
+
+    async def finish(self, id: str, status: str, response: bytes) -> bool:
+        self._enter("finish")
+        return await self._store.finish(id, status, response)
+
+    async def get(self, owner: str, id: str) -> Record | None:
+        self._enter("get")
+        return await self._store.get(owner, id)
+
+    async def chain(self, owner: str, id: str) -> list[Record] | None:
+        self._enter("chain")
+        return await self._store.chain(owner, id)
+
+    async def delete(self, owner: str, id: str) -> bool:
+        self._enter("delete")
+        return await self._store.delete(owner, id)
+
+    async def unfinished(self) -> list[Record]:
+        self._enter("unfinished")
+        return await self._store.unfinished()
+
+    async def sweep(self) -> int:
+        self._enter("sweep")
+        return await self._store.sweep()
+
+    async def counts(self) -> Counts:
+        return await self._store.counts()
+
+    async def close(self) -> None:
+        await self._store.close()
