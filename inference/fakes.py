@@ -24,8 +24,8 @@ class ScriptedRunner:
     reply: maps a whole prompt to the tokens of its answer, after which `end_token` follows; with `dict.get` a
     table of scripts will do. Where it returns None (and without one) the logits are pseudo-random, a hash of all
     tokens that the slot holds up to the current one.
-    lone_rows_differ: a position written by a call of one row leaves another trace in later logits, as with the
-    4-bit kernels, so that reusing it where it must not be shows.
+    decoding_differs: a position written by a decode call or a chunk of one token leaves another trace in later
+    logits, as with the real kernels, so that reusing it where it must not be shows.
     fail_at: numbers of the calls that raise RuntimeError; prefill, decode, swap and copy count from 0.
     gate: called as gate(name, number) before each call, on the thread that makes it, so that a test can hold a
     step, look and let it go. `calls` lists the last calls' names and arguments.
@@ -39,7 +39,7 @@ class ScriptedRunner:
         *,
         reply: Reply | None = None,
         end_token: int = 0,
-        lone_rows_differ: bool = False,
+        decoding_differs: bool = False,
         fail_at: Container[int] = (),
         gate: Gate | None = None,
     ) -> None:
@@ -47,7 +47,7 @@ class ScriptedRunner:
         self.calls: deque[tuple[object, ...]] = deque(maxlen=10_000)
         self.closed = False
         self._reply, self._end_token, self._fail_at, self._gate = reply, end_token, fail_at, gate
-        self._lone_trace = vocab_size if lone_rows_differ else 0
+        self._trace = vocab_size if decoding_differs else 0
         self._count = 0
         self._cache: NDArray[np.int32] = np.full((slots, max_length), -1, np.int32)
         self._prompt_lengths = [0] * slots
@@ -58,7 +58,7 @@ class ScriptedRunner:
         assert tokens, "a chunk has at least one token"
         assert 0 <= start < end <= self.max_length
         self._cache[slot, start:end] = tokens
-        self._cache[slot, start:end] += self._lone_trace * (len(tokens) == 1)
+        self._cache[slot, start:end] += self._trace * (len(tokens) == 1)
         self._prompt_lengths[slot] = end
         return self._logits(slot, end) if want_logits else None
 
@@ -67,7 +67,7 @@ class ScriptedRunner:
         assert 0 <= first_slot < first_slot + len(tokens) <= self.slots
         rows = []
         for slot, (token, position) in enumerate(zip(tokens, positions, strict=True), first_slot):
-            self._cache[slot, position] = token + self._lone_trace * (len(tokens) == 1)
+            self._cache[slot, position] = token + self._trace
             rows.append(self._logits(slot, position + 1))
         return np.stack(rows)
 

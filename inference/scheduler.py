@@ -61,7 +61,7 @@ class Scheduler:
 
     def read(self, chunk: Chunk) -> None:
         """The chunk is in the cache; after a prompt's last one its sequence decodes from the next plan on."""
-        chunk.sequence.wrote(chunk.length, rows=chunk.length)
+        chunk.sequence.read(chunk.length)
         if chunk.sequence.prefilled:
             self._reading = None
             self._decoding.append(chunk.sequence)
@@ -69,9 +69,8 @@ class Scheduler:
 
     def decoded(self, decode: Decode) -> None:
         """The decode call's tokens are in the cache."""
-        rows = len(decode.sequences)
         for sequence in decode.sequences:
-            sequence.wrote(1, rows)
+            sequence.decoded()
 
     def finish(self, sequence: Sequence) -> None:
         """The sequence, in whatever state, has ended; its slot keeps what may be reused."""

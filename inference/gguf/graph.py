@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,10 @@ _ALIGNMENT = 4096
 
 
 class GraphBuilder:
-    """Collects the nodes of one graph; every node's outputs get names of their own."""
+    """Collects the nodes of one graph; every node's outputs get names of their own.
+
+    A context manager: it holds the data file open until `save`, or until an error leaves the block.
+    """
 
     def __init__(self, name: str, data_path: Path, progress: Callable[[float], None] = lambda done: None) -> None:
         self._name = name
@@ -29,6 +32,12 @@ class GraphBuilder:
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
         self._count = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._data.close()
 
     def input(self, name: str, dtype: int, shape: list[int | str]) -> str:
         """Declare a graph input."""
@@ -75,6 +84,11 @@ class GraphBuilder:
         name = f"n{len(self._nodes)}_{op}"
         self._nodes.append(helper.make_node(op, inputs, outputs, name=name, domain=domain, **attributes))
         return outputs[0]
+
+    def rename(self, old: str, new: str) -> None:
+        """Give the last node's output the name of a graph output."""
+        outputs = self._nodes[-1].output
+        outputs[list(outputs).index(old)] = new
 
     def save(self, path: Path) -> None:
         """Write the graph beside its data file."""

@@ -151,4 +151,7 @@ class LlamaGraph:
         tensor = self._tensors.get("output.weight", self._tensors["token_embd.weight"])
         chosen = self._graph.node("Gather", [normed, "logits_rows"])
         logits = self._layers.linear("head", chosen, [tensor])
-        self._graph.node("Cast", [logits], outputs=["logits"], to=TensorProto.FLOAT)
+        if self._layers.float_type == TensorProto.FLOAT:
+            self._graph.rename(logits, "logits")
+        else:
+            self._graph.node("Cast", [logits], outputs=["logits"], to=TensorProto.FLOAT)

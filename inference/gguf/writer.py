@@ -44,12 +44,12 @@ def write_directory(
     template = metadata.need("tokenizer.chat_template")
     write_tokenizer(reader, target / TOKENIZER_FILE)
     (target / TEMPLATE_FILE).write_text(template, encoding="utf-8")
-    graph = GraphBuilder(source.stem, target / f"{_GRAPH_FILE}.data", progress=lambda done: progress(0.3 + 0.7 * done))
-    try:
-        LlamaGraph(graph, _layers(graph, precision), shape, tensors).build()
-    except KeyError as error:
-        raise ModelFileError(f"{source} lacks the tensor {error.args[0]}.") from error
-    graph.save(target / _GRAPH_FILE)
+    with GraphBuilder(source.stem, target / f"{_GRAPH_FILE}.data", lambda done: progress(0.3 + 0.7 * done)) as graph:
+        try:
+            LlamaGraph(graph, _layers(graph, precision), shape, tensors).build()
+        except KeyError as error:
+            raise ModelFileError(f"{source} lacks the tensor {error.args[0]}.") from error
+        graph.save(target / _GRAPH_FILE)
     # Last, because a directory with this file counts as whole.
     write_genai_config(target, _config(source, digest, precision, metadata, shape, created))
     progress(1.0)

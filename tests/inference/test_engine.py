@@ -75,17 +75,17 @@ def test_requests_in_company_get_the_answers_they_get_alone(slots: int) -> None:
 
 
 def test_a_prefix_hit_does_not_change_the_answer() -> None:
-    """Even where calls of one row leave other traces: such positions are never reused."""
+    """Even where decoding leaves other traces: such positions are never reused."""
     first = request("first", range(1, 30), replace(GREEDY, max_tokens=12))
-    with running(ScriptedRunner(slots=3, lone_rows_differ=True)) as (engine, listener):
+    with running(ScriptedRunner(slots=3, decoding_differs=True)) as (engine, listener):
         engine.submit(first)
         listener.until_ended("first")
         follow_up = request("next", [*first.prompt, *spell(listener.whole("first").text), 5, 6, 7])
         engine.submit(follow_up)
         listener.until_ended("next")
-    cold = generate(ScriptedRunner(slots=3, lone_rows_differ=True), follow_up)
+    cold = generate(ScriptedRunner(slots=3, decoding_differs=True), follow_up)
     hit = listener.whole("next")
-    assert hit.cached_tokens == len(first.prompt), "the lonely rows of the answer are not reused"
+    assert hit.cached_tokens == len(first.prompt), "decoded tokens are not reused"
     assert replace(hit, cached_tokens=0) == cold["next"]
 
 

@@ -9,7 +9,7 @@ from inference.scheduler import Scheduler, chunk_length
 from inference.sequence import Sequence
 from inference.slots import common_prefix
 
-Row = tuple[int, bool]  # a token, and whether a call of one row wrote it
+Row = tuple[int, bool]  # a token, and whether anything but a chunk of two tokens or more wrote it
 
 
 @given(st.integers(1, 500), st.integers(2, 70))
@@ -104,7 +104,7 @@ class SchedulerMachine(RuleBasedStateMachine):
                 else:
                     exact, written = slot.sequence.exact, slot.sequence.written
                     assert [token for token, _ in held[:written]] == slot.sequence.tokens[:written]
-                    assert not any(lonely for _, lonely in held[:exact])
+                    assert not any(inexact for _, inexact in held[:exact])
 
     def teardown(self) -> None:
         """Whatever lives is served in the end, in the order it came."""
@@ -162,7 +162,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         for sequence in sequences:
             assert sequence.written == len(sequence.tokens) - 1
             held = self.cache[sequence.slot][: sequence.written]
-            self.cache[sequence.slot] = [*held, (sequence.tokens[-1], len(sequences) == 1)]
+            self.cache[sequence.slot] = [*held, (sequence.tokens[-1], True)]
         self.scheduler.decoded(plan.decode)
         return list(sequences)
 
