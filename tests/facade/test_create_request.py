@@ -4,27 +4,13 @@ import json
 from typing import Any
 
 import pytest
-from google.protobuf import json_format
 from hypothesis import given
 from hypothesis import strategies as st
 
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from facade.create_request import ALIASES, KNOWN, UNSUPPORTED, CreateRequest, read_create_request
 from facade.errors import ApiError
-
-
-def read(**body: Any) -> dict[str, Any]:
-    """The message for the service, as the names and values that were set."""
-    message = read_create_request(body).message
-    written: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
-    return written
-
-
-def refusal(body: dict[str, Any]) -> tuple[str, str | None]:
-    with pytest.raises(ApiError) as caught:
-        read_create_request(body)
-    assert caught.value.status == 400
-    return caught.value.reason, caught.value.param
+from tests.facade.reading import read, refusal
 
 
 def test_a_string_stays_a_string() -> None:
@@ -274,56 +260,6 @@ def test_a_fault_is_refused_with_its_path(name: str) -> None:
 @pytest.mark.parametrize("key", sorted(UNSUPPORTED))
 def test_what_only_openai_has_is_refused_by_name(key: str) -> None:
     assert refusal({key: "x"}) == ("UNSUPPORTED_PARAMETER", key)
-
-
-SPELLINGS: dict[str, tuple[Any, Any, Any]] = {
-    # alias: a value, the same value in the canonical spelling, another value in the canonical spelling
-    "max_tokens": (5, {"max_output_tokens": 5}, {"max_output_tokens": 6}),
-    "max_completion_tokens": (5, {"max_output_tokens": 5}, {"max_output_tokens": 6}),
-    "messages": ("hi", {"input": "hi"}, {"input": [{"role": "user", "content": "hi"}]}),
-    "n": (2, {"n_choices": 2}, {"n_choices": 3}),
-    "stop_seqs": ("a", {"stop": ["a"]}, {"stop": ["a", "b"]}),
-    "reasoning_effort": ("low", {"reasoning": {"effort": "low"}}, {"reasoning": {"effort": "high"}}),
-    "truncate_sequence": (True, {"truncation": "auto"}, {"truncation": "disabled"}),
-    "response_format": (
-        {"type": "json_schema", "json_schema": {"name": "s", "schema": {}}},
-        {"text": {"format": {"type": "json_schema", "name": "s", "schema": {}}}},
-        {"text": {"format": {"type": "text"}}},
-    ),
-}
-
-
-def test_every_alias_is_tested() -> None:
-    assert SPELLINGS.keys() == ALIASES.keys()
-
-
-@pytest.mark.parametrize("alias", SPELLINGS)
-def test_an_alias_means_the_canonical_key(alias: str) -> None:
-    value, same, _ = SPELLINGS[alias]
-    assert read(**{alias: value}) == read(**same)
-
-
-@pytest.mark.parametrize("alias", SPELLINGS)
-def test_one_value_in_two_spellings_is_said_once(alias: str) -> None:
-    value, same, _ = SPELLINGS[alias]
-    assert read(**{alias: value}, **same) == read(**same, **{alias: value}) == read(**same)
-
-
-@pytest.mark.parametrize("alias", SPELLINGS)
-def test_two_values_in_two_spellings_are_refused_at_the_second(alias: str) -> None:
-    value, _, other = SPELLINGS[alias]
-    assert refusal({alias: value, **other}) == ("INVALID_VALUE", next(iter(other)))
-    assert refusal({**other, alias: value}) == ("INVALID_VALUE", alias)
-
-
-def test_null_in_one_spelling_contradicts_nothing() -> None:
-    assert read(max_tokens=None, max_output_tokens=5) == {"max_output_tokens": "5"}
-
-
-def test_an_alias_leaves_what_stands_beside_its_field() -> None:
-    assert read(reasoning={"summary": "auto"}, reasoning_effort="low") == {
-        "reasoning": {"effort": "REASONING_EFFORT_LOW", "summary": "REASONING_SUMMARY_AUTO"}
-    }
 
 
 @pytest.mark.parametrize(("given_", "wanted"), [({}, False), ({"stream": None}, False), ({"stream": True}, True)])
