@@ -130,8 +130,8 @@ def _say(line: str) -> None:
     print(f"answerd: {line}", flush=True)
 
 
-def _leave(status: int) -> None:
-    """Ends the process. A thread within native code must not meet the interpreter's end."""
+def leave(status: int) -> None:
+    """Ends the process, at once if a model is still loading: native code must not meet the interpreter's end."""
     if any(thread.name == LOADER for thread in threading.enumerate()):
         sys.stdout.flush()
         sys.stderr.flush()
@@ -140,4 +140,4 @@ def _leave(status: int) -> None:
 
 
 if __name__ == "__main__":
-    _leave(main(sys.argv[1:], os.environ))
+    leave(main(sys.argv[1:], os.environ))

@@ -6,6 +6,7 @@ It knows neither where the model comes from nor which signals there are.
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -50,15 +51,29 @@ class Port:
 
 def bind(address: str, max_body_bytes: int, interceptors: Sequence[grpc.aio.ServerInterceptor]) -> Port:
     """Takes `host:port`, before anything slow begins. Raises PortTaken."""
+    _check_free(address)
     server = grpc.aio.server(interceptors=interceptors, options=_options(max_body_bytes))
     try:
-        number = server.add_insecure_port(address)
+        return Port(server, server.add_insecure_port(address))
     except RuntimeError:
-        raise PortTaken(
-            f"{address} cannot be listened on: another process has the port, or the address is not this machine's"
-            " (ANSWERD_HOST, ANSWERD_GRPC_PORT)."
-        ) from None
-    return Port(server, number)
+        raise PortTaken(_refusal(address, "it is taken")) from None
+
+
+def _check_free(address: str) -> None:
+    # gRPC would say it too, but in lines of its own on stderr and without the reason. Raises PortTaken.
+    host, _, port = address.rpartition(":")
+    try:
+        family, kind, _, _, place = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            # A port whose last connections are still closing is free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except OSError as error:
+        raise PortTaken(_refusal(address, error.strerror or str(error))) from None
+
+
+def _refusal(address: str, reason: str) -> str:
+    return f"{address} (ANSWERD_HOST, ANSWERD_GRPC_PORT) cannot be listened on: {reason[0].lower()}{reason[1:]}."
 
 
 def _options(max_body_bytes: int) -> list[tuple[str, int]]:
