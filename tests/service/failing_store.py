@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,11 +10,15 @@ from service.store import Counts, Record, Store, StoreError, StoreUnavailable
 
 
 class FailingStore:
-    """Passes everything on, except operations named in `failing`, which raise what stands there."""
+    """Passes everything on, except operations named in `failing`, which raise what stands there.
+
+    Operations named in `held` say that they were asked for, then wait for their second event.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.failing: dict[str, StoreError] = {}
+        self.held: dict[str, tuple[asyncio.Event, asyncio.Event]] = {}
 
     @contextmanager
     def without(self, operation: str, error: StoreError | None = None) -> Iterator[None]:
@@ -24,40 +29,44 @@ class FailingStore:
         finally:
             del self.failing[operation]
 
-    def _enter(self, operation: str) -> None:
+    async def _enter(self, operation: str) -> None:
+        if operation in self.held:
+            asked, released = self.held[operation]
+            asked.set()
+            await released.wait()
         if operation in self.failing:
             raise self.failing[operation]
 
     async def create(self, record: Record) -> None:
-        self._enter("create")
+        await self._enter("create")
         await self._store.create(record)
 
     async def checkpoint(self, id: str, response: bytes) -> bool:
-        self._enter("checkpoint")
+        await self._enter("checkpoint")
         return await self._store.checkpoint(id, response)
 
     async def finish(self, id: str, status: str, response: bytes) -> bool:
-        self._enter("finish")
+        await self._enter("finish")
         return await self._store.finish(id, status, response)
 
     async def get(self, owner: str, id: str) -> Record | None:
-        self._enter("get")
+        await self._enter("get")
         return await self._store.get(owner, id)
 
     async def chain(self, owner: str, id: str) -> list[Record] | None:
-        self._enter("chain")
+        await self._enter("chain")
         return await self._store.chain(owner, id)
 
     async def delete(self, owner: str, id: str) -> bool:
-        self._enter("delete")
+        await self._enter("delete")
         return await self._store.delete(owner, id)
 
     async def unfinished(self) -> list[Record]:
-        self._enter("unfinished")
+        await self._enter("unfinished")
         return await self._store.unfinished()
 
     async def sweep(self) -> int:
-        self._enter("sweep")
+        await self._enter("sweep")
         return await self._store.sweep()
 
     async def counts(self) -> Counts:
