@@ -45,13 +45,13 @@ RUNNERS = [
 ]
 
 
-@pytest.fixture(params=RUNNERS, ids=lambda kind: kind.name)
+@pytest.fixture(scope="module", params=RUNNERS, ids=lambda kind: kind.name)
 def kind(request: pytest.FixtureRequest) -> Kind:
     assert isinstance(request.param, Kind)
     return request.param
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def runner(kind: Kind, converted: Converted) -> Iterator[Runner]:
     runner = kind.make(converted)
     yield runner
