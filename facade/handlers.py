@@ -108,9 +108,10 @@ class Handlers:
                 broken = self._noted(request, error)
                 for event in follower.broken(broken, request[REQUEST_ID]):
                     await reply.send(self._writer.frame(event))
+            # Before the last frame, after which the client may leave and cancel whatever is still awaited.
+            if follower.ended:
+                await stream.finish()
             await reply.send(DONE)
-        if follower.ended:
-            await stream.finish()
         request[NOTES]["events"] = follower.last.sequence_number + 1 if follower.last is not None else 0
         return reply.response
 
