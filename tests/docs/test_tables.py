@@ -1,0 +1,88 @@
+"""README's tables say what the code says."""
+
+import re
+from typing import Any
+
+import grpc
+import pytest
+
+from answerd.v1.responses_service_pb2 import DESCRIPTOR as CONTRACT
+from common.settings import settings_table
+from facade import create_request
+from facade.errors import RULES, SERVICE_RULES
+from service.errors import CODES, Reason
+from service.validate.unsupported import UNSUPPORTED
+from tests.docs.daemon import Daemon
+from tests.docs.markdown import Page, code, table
+from tests.docs.terminal import Terminal
+
+README = Page("README.md")
+NOT_THERE = "What is not there yet"
+SERVICE = CONTRACT.services_by_name["ResponsesService"]
+
+
+def test_every_setting_stands_in_readme_with_its_default() -> None:
+    shown = [
+        (code(name), default, meaning) for name, default, meaning in table(README.sections["Settings"], "variable")
+    ]
+    assert shown == [tuple(row) for row in settings_table()]
+
+
+def test_every_reason_stands_in_readme_with_its_codes() -> None:
+    shown = {
+        code(reason): (int(status), code(wire) or None, code(grpc_code))
+        for reason, status, wire, grpc_code, _ in table(README.sections["Errors"], "reason")
+    }
+    assert shown == {
+        reason: (rule.status, rule.code, CODES[Reason(reason)].name if reason in SERVICE_RULES else "")
+        for reason, rule in RULES.items()
+    }
+
+
+def test_the_types_of_errors_follow_the_rule_in_readme() -> None:
+    for rule in RULES.values():
+        expected = "server_error" if rule.status >= 500 else "invalid_request_error"
+        assert rule.type == ("rate_limit_error" if rule.status == 429 else expected)
+
+
+def test_every_unsupported_parameter_stands_in_readme() -> None:
+    shown = [code(name) for name, _ in table(README.sections[NOT_THERE], "parameter")]
+    of_http = {"stream_format", *create_request.UNSUPPORTED}
+    assert shown[: len(UNSUPPORTED)] == [row.name for row in UNSUPPORTED]
+    assert set(shown[len(UNSUPPORTED) :]) == of_http
+    assert len(shown) == len(set(shown))
+
+
+def test_every_other_spelling_stands_in_readme() -> None:
+    [line] = re.findall(r"Other spellings: (.*?)\.$", README.sections["Beyond OpenAI's API"], re.DOTALL | re.MULTILINE)
+    targets = {alias.target[-1] for alias in create_request.ALIASES.values()}
+    named = set(re.findall(r"`([a-z_]+)`", line))
+    assert named - targets == set(create_request.ALIASES)
+
+
+def test_the_methods_that_are_not_there_yet_are_those_of_readme(daemon: Daemon) -> None:
+    with grpc.insecure_channel(daemon.grpc_address) as channel:
+        missing = {method.name for method in SERVICE.methods if is_missing(channel, method.name)}
+    assert {code(method) for method, _ in table(README.sections[NOT_THERE], "method")} == missing
+
+
+def is_missing(channel: grpc.Channel, method: str) -> bool:
+    """An empty request is either served, or refused for what it lacks, or the method is not there."""
+    call: Any = channel.unary_stream(f"/{SERVICE.full_name}/{method}")
+    try:
+        list(call(b"", timeout=30))
+    except grpc.RpcError as error:
+        return bool(error.code() is grpc.StatusCode.UNIMPLEMENTED)
+    return False
+
+
+@pytest.mark.parametrize("row", table(README.sections[NOT_THERE], "method"), ids=lambda row: row[0])
+def test_a_route_that_is_not_there_yet_says_so(terminal: Terminal, daemon: Daemon, row: list[str]) -> None:
+    verb, path = code(row[1]).replace("{id}", "resp_1").split()
+    printed = terminal.run(f"curl -s -X {verb} -w '%{{http_code}}' '{daemon.url}{path}'").output
+    if "stream=true" in path:
+        assert "unsupported_parameter" in printed
+        assert printed.endswith("400")
+    else:
+        assert "not served by this version" in printed
+        assert printed.endswith("404")
