@@ -1,0 +1,108 @@
+"""Real servers for real clients. Most tests share one; those that harm theirs start their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from tests.e2e.api import Api
+from tests.e2e.rpc import Rpc
+from tests.e2e.server import Server
+
+Start: TypeAlias = Callable[..., Server]
+BODY_LIMIT = 2**20
+
+
+class Fleet:
+    """The servers that run now. Each has a folder of its own; they share the converted models."""
+
+    def __init__(self, folder: Path) -> None:
+        self.cache = folder / "cache"
+        self._folder = folder
+        self._servers: list[Server] = []
+        self._number = 0
+
+    def begin(self, **settings: object) -> Server:
+        """Starts one and does not wait for it."""
+        self._number += 1
+        store = f"sqlite:///{self._folder / f'{self._number}.db'}"
+        server = Server({"cache_dir": self.cache, "store": store, **settings})
+        self._servers.append(server)
+        return server
+
+    def start(self, **settings: object) -> Server:
+        """Starts one that is ready."""
+        server = self.begin(**settings)
+        server.wait_until_ready()
+        return server
+
+    def close(self, server: Server) -> None:
+        self._servers.remove(server)
+        server.close()
+
+    def running(self) -> list[Server]:
+        return list(self._servers)
+
+
+@pytest.fixture(scope="session")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    fleet = Fleet(tmp_path_factory.mktemp("servers"))
+    yield fleet
+    for server in fleet.running():
+        fleet.close(server)
+
+
+@pytest.fixture(scope="session")
+def pair(fleet: Fleet) -> tuple[Server, Server]:
+    """Two servers that were started at once on one empty cache folder: a usual one, and one with a single slot."""
+    both = (fleet.begin(max_body_bytes=BODY_LIMIT), fleet.begin(slots=1, queue=1))
+    for server in both:
+        server.wait_until_ready()
+    return both
+
+
+@pytest.fixture(scope="session")
+def server(pair: tuple[Server, Server]) -> Server:
+    """The server that most tests share."""
+    return pair[0]
+
+
+@pytest.fixture(scope="session")
+def narrow(pair: tuple[Server, Server]) -> Server:
+    """A server that generates one response at a time, while one more may wait."""
+    return pair[1]
+
+
+@pytest.fixture
+def start(fleet: Fleet, pair: tuple[Server, Server]) -> Iterator[Start]:
+    """Starts servers for one test, with the converted model at hand; they are stopped after it."""
+    before = fleet.running()
+    yield fleet.start
+    for server in fleet.running():
+        if server not in before:
+            fleet.close(server)
+
+
+@pytest.fixture
+def api(server: Server) -> Iterator[Api]:
+    with Api(server.url) as api:
+        yield api
+
+
+@pytest.fixture
+def rpc(server: Server) -> Iterator[Rpc]:
+    with Rpc(server.grpc_target) as rpc:
+        yield rpc
+
+
+@pytest.fixture(autouse=True)
+def logs(fleet: Fleet) -> Iterator[None]:
+    """Shows what the servers logged during a test that fails."""
+    before = {id(server): len(server.log.lines) for server in fleet.running()}
+    yield
+    for server in fleet.running():
+        print(f"--- {server.url}")
+        print("".join(server.log.lines[before.get(id(server), 0) :]))

@@ -1,0 +1,49 @@
+"""A service that is killed in the middle of a stream, and the next start on the same store."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from tests.e2e.api import STORY, Api, Stream
+from tests.e2e.conftest import Start
+from tests.e2e.server import Server
+from tests.e2e.stored import statuses
+
+# The text so far is written once a second.
+SECONDS_OF_TEXT = 2.2
+
+
+def kill_the_service_in_mid_stream(server: Server, stream: Stream) -> None:
+    deadline = time.monotonic() + SECONDS_OF_TEXT
+    while time.monotonic() < deadline:
+        stream.read_text(1)
+    os.kill(server.pid_of("service"), signal.SIGKILL)
+
+
+def test_after_a_kill_streams_end_as_failed_and_the_next_start_knows_what_there_was(start: Start) -> None:
+    killed = start()
+    with Api(killed.url) as api:
+        finished = api.create(max_output_tokens=16)
+        with api.stream(input=STORY, max_output_tokens=3500) as stream:
+            kill_the_service_in_mid_stream(killed, stream)
+            stream.read_to_end()
+    assert [event["type"] for event in stream.seen[-2:]] == ["error", "response.failed"]
+    assert stream.end["error"]["code"] == "server_error"
+    assert killed.wait() == 128 + signal.SIGKILL
+    assert "the service was ended by SIGKILL" in killed.log.wait_for("stopping the facade too")
+    assert statuses(killed.store_path)[stream.id] == "in_progress"
+
+    again = start(store=killed.settings["store"])
+    again.log.wait_for("1 responses were running when the server last stopped")
+    with Api(again.url) as api:
+        assert api.get(finished["id"]) == finished
+        broken = api.get(stream.id)
+        assert (broken["status"], broken["output"][-1]["status"]) == ("failed", "incomplete")
+        assert broken["output_text"]
+        assert stream.text.startswith(broken["output_text"])
+        assert api.create(previous_response_id=finished["id"])["output_text"]
+        refused = api.refused(previous_response_id=stream.id).json()["error"]
+    assert (refused["code"], refused["param"]) == ("previous_response_not_usable", "previous_response_id")
+    assert "in_progress" not in statuses(again.store_path).values()

@@ -1,0 +1,70 @@
+"""Many clients at once: everybody gets a whole answer of their own, and nobody waits for somebody slow."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+
+import httpx2
+
+from answerd.v1.create_response_pb2 import CreateResponseRequest
+from answerd.v1.input_pb2 import Input
+from tests.e2e.api import SECONDS, STORY, Api, Stream
+from tests.e2e.checking import CheckedAsyncTransport
+from tests.e2e.rpc import Rpc
+from tests.e2e.server import Server
+from tests.support.sse import parse_frames, text_of
+
+WORDS = re.findall(
+    r"\w+",
+    """
+    apple river candle mountain guitar silver pencil garden window tiger bread ocean lantern horse castle violin
+""",
+)
+# With it a peer has sent what fits into a few packets, and then has to wait for whoever does not read.
+LITTLE_WINDOW = (("grpc.http2.lookahead_bytes", 5), ("grpc.http2.bdp_probe", 0))
+
+
+async def test_sixteen_streams_at_once_each_tell_a_whole_answer_to_their_own_question(server: Server) -> None:
+    # No text is compared with that of another run: who is computed together with whom decides its last bits.
+    async with httpx2.AsyncClient(base_url=server.url, transport=CheckedAsyncTransport(), timeout=SECONDS) as http:
+
+        async def ask(word: str) -> tuple[str, str]:
+            body = {"input": f"Write one sentence about the word {word}.", "temperature": 0, "max_output_tokens": 16}
+            reply = await http.post("/v1/responses", json=body | {"stream": True})
+            events = parse_frames(reply.content)
+            stored = await http.get(f"/v1/responses/{events[-1]['response']['id']}")
+            assert stored.json()["output_text"] == text_of(events)
+            return word, text_of(events).lower()
+
+        answers = await asyncio.gather(*map(ask, WORDS))
+    assert [word for word, text in answers if word not in text] == []
+
+
+def test_a_reader_over_grpc_that_reads_nothing_holds_up_nobody_and_misses_nothing(server: Server, api: Api) -> None:
+    request = CreateResponseRequest(input=Input(text=STORY), temperature=0, max_output_tokens=32)
+    with Rpc(server.grpc_target, options=LITTLE_WINDOW) as stuck, stuck.stream(request) as slow:
+        slow.read()
+        for _ in range(2):
+            assert api.create()["usage"]["output_tokens"] == 8
+        # Its end cannot be told, so it is not stored either: the reader is really behind.
+        assert api.get(slow.id)["status"] == "in_progress"
+        slow.read_to_end()
+    assert slow.end.usage.output_tokens == 32
+    assert api.get(slow.id)["output_text"] == slow.text
+
+
+def test_a_reader_over_http_that_reads_nothing_holds_up_nobody_and_misses_nothing(server: Server, api: Api) -> None:
+    narrow = [(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)]
+    transport = httpx2.HTTPTransport(socket_options=narrow)
+    body = {"input": STORY, "temperature": 0, "max_output_tokens": 32, "stream": True}
+    with (
+        httpx2.Client(base_url=server.url, transport=transport, timeout=SECONDS) as http,
+        http.stream("POST", "/v1/responses", json=body) as response,
+    ):
+        for _ in range(2):
+            assert api.create()["usage"]["output_tokens"] == 8
+        slow = Stream(response).read_to_end()
+    assert slow.end["usage"]["output_tokens"] == 32
+    assert api.get(slow.id)["output_text"] == slow.text
