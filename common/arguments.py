@@ -22,7 +22,6 @@ class Names:
     settings: tuple[str, ...]
     switches: frozenset[str]
     aliases: Mapping[str, str]
-    ignored: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def _from_environ(environ: Mapping[str, str], names: Names) -> dict[str, Given]:
         if variable in known:
             if text:
                 given[known[variable]] = Given(text, variable)
-        elif variable.startswith(PREFIX) and variable not in names.ignored:
+        elif variable.startswith(PREFIX):
             raise SettingsError(f"{variable} is not a setting{_suggestion(variable, known)}")
     return given
 

@@ -29,8 +29,6 @@ HOST_NAME = re.compile(rf"(?=.{{1,253}}$){LABEL}(\.{LABEL})*")
 ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s,]+")
 ANY_IPV4, ANY_IPV6 = "0.0.0.0", "::"  # noqa: S104 - recognised here, bound only where the operator asks for it
 ALIASES = {"KEEP_ALIVE_INTERVAL": "keep_alive_ms"}
-# Read by the launcher, which runs before this module can be imported.
-LAUNCHER_VARIABLES = frozenset({"ANSWERD_CUDA", "ANSWERD_PYTHON", "ANSWERD_VENV"})
 
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
 Provider: TypeAlias = Literal["auto", "cuda", "cpu"]
@@ -239,4 +237,4 @@ def settings_table() -> tuple[SettingRow, ...]:
 def _names() -> Names:
     fields = Settings.model_fields
     switches = frozenset(name for name, field in fields.items() if field.annotation is bool)
-    return Names(tuple(fields), switches, ALIASES, LAUNCHER_VARIABLES)
+    return Names(tuple(fields), switches, ALIASES)

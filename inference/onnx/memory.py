@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import mmap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -40,8 +41,12 @@ class HostMemory:
     device = "cpu"
 
     def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Buffer:
-        array = np.zeros(shape, dtype)
-        return Buffer(array.ctypes.data, array)
+        size = math.prod(shape) * dtype.itemsize
+        pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        if hasattr(mmap, "MADV_NOHUGEPAGE"):
+            # A huge page spans several heads of a slot: the first position of each would commit nearly all of it.
+            pages.madvise(mmap.MADV_NOHUGEPAGE)
+        return Buffer(np.frombuffer(pages, np.uint8).ctypes.data, pages)
 
     def copy_rows(self, target: int, source: int, width: int, pitch: int, rows: int) -> None:
         for offset in range(0, rows * pitch, pitch):

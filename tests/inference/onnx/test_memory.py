@@ -3,6 +3,7 @@
 import ctypes
 
 import numpy as np
+import psutil
 import pytest
 
 from inference.onnx.memory import CudaMemory, HostMemory, Memory
@@ -27,6 +28,17 @@ def test_only_the_leading_bytes_of_each_row_are_copied(memory: Memory) -> None:
 def test_host_memory_is_zeroed() -> None:
     buffer = HostMemory().allocate((2, 3), np.dtype(np.float32))
     assert bytes(ctypes.string_at(buffer.address, 24)) == bytes(24)
+
+
+def test_a_slot_costs_what_is_written_to_it() -> None:
+    """A gigabyte of slots of which only the first positions are used takes a few megabytes, even where the system
+    likes huge pages."""
+    process = psutil.Process()
+    before = process.memory_info().rss
+    buffer = HostMemory().allocate((256, 1 << 20), np.dtype(np.float32))
+    for slot in range(256):
+        ctypes.memset(buffer.address + slot * (1 << 22), 1, 256)
+    assert process.memory_info().rss - before < 64 << 20
 
 
 def test_a_failed_copy_on_the_device_is_an_error() -> None:
