@@ -177,6 +177,20 @@ def test_an_unknown_variable_is_refused_with_the_one_probably_meant() -> None:
     assert refusal(ANSWERD_XYZZY="1") == "ANSWERD_XYZZY is not a setting; --help lists them all."
 
 
+@given(
+    name=st.sampled_from(sorted(set(Settings.model_fields) - {"model", "cache_dir", "api_keys_file"})),
+    text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1),
+)
+def test_any_text_is_taken_or_refused_in_one_line_that_names_its_variable(name: str, text: str) -> None:
+    variable = f"ANSWERD_{name.upper()}"
+    try:
+        load_settings([], HOME | {variable: text})
+        refused = None
+    except SettingsError as error:
+        refused = str(error)
+    assert refused is None or (variable in refused and len(refused.splitlines()) == 1)
+
+
 def test_the_table_has_every_setting_with_a_default_and_a_description() -> None:
     rows = settings_table()
     assert [row.name for row in rows] == [f"ANSWERD_{name.upper()}" for name in Settings.model_fields]
