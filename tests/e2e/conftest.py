@@ -22,15 +22,14 @@ class Fleet:
     def __init__(self, folder: Path) -> None:
         self.cache = folder / "cache"
         self._folder = folder
-        self._servers: list[Server] = []
-        self._number = 0
+        self.servers: list[Server] = []
+        self._closed: list[Server] = []
 
     def begin(self, **settings: object) -> Server:
         """Starts one and does not wait for it."""
-        self._number += 1
-        store = f"sqlite:///{self._folder / f'{self._number}.db'}"
+        store = f"sqlite:///{self._folder / f'{len(self.servers)}.db'}"
         server = Server({"cache_dir": self.cache, "store": store, **settings})
-        self._servers.append(server)
+        self.servers.append(server)
         return server
 
     def start(self, **settings: object) -> Server:
@@ -40,18 +39,18 @@ class Fleet:
         return server
 
     def close(self, server: Server) -> None:
-        self._servers.remove(server)
+        self._closed.append(server)
         server.close()
 
-    def running(self) -> list[Server]:
-        return list(self._servers)
+    def open_servers(self) -> list[Server]:
+        return [server for server in self.servers if server not in self._closed]
 
 
 @pytest.fixture(scope="session")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     fleet = Fleet(tmp_path_factory.mktemp("servers"))
     yield fleet
-    for server in fleet.running():
+    for server in fleet.open_servers():
         fleet.close(server)
 
 
@@ -79,9 +78,9 @@ def narrow(pair: tuple[Server, Server]) -> Server:
 @pytest.fixture
 def start(fleet: Fleet, pair: tuple[Server, Server]) -> Iterator[Start]:
     """Starts servers for one test, with the converted model at hand; they are stopped after it."""
-    before = fleet.running()
+    before = fleet.open_servers()
     yield fleet.start
-    for server in fleet.running():
+    for server in fleet.open_servers():
         if server not in before:
             fleet.close(server)
 
@@ -101,8 +100,8 @@ def rpc(server: Server) -> Iterator[Rpc]:
 @pytest.fixture(autouse=True)
 def logs(fleet: Fleet) -> Iterator[None]:
     """Shows what the servers logged during a test that fails."""
-    before = {id(server): len(server.log.lines) for server in fleet.running()}
+    before = {server: len(server.log.lines) for server in fleet.servers}
     yield
-    for server in fleet.running():
-        print(f"--- {server.url}")
-        print("".join(server.log.lines[before.get(id(server), 0) :]))
+    for server in fleet.servers:
+        if new := server.log.lines[before.get(server, 0) :]:
+            print(f"--- {server.url}", *new, sep="\n")

@@ -89,7 +89,7 @@ CASES = [
         f"Previous response with ID '{UNKNOWN}' not found.",
         previous_response_id=UNKNOWN,
     ),
-    wrong("an over-long prompt", "context_length_exceeded", "input", 400, "4096", input="word " * 5000),
+    wrong("an over-long prompt", "context_length_exceeded", "input", 400, "at most 40", input="word " * 5000),
     Refused(
         "no such response", 404, None, says=f"'{UNKNOWN}' not found", method="GET", path=f"/v1/responses/{UNKNOWN}"
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.e2e.api import STORY, Api, Stream
 from tests.e2e.conftest import Start
@@ -26,9 +27,12 @@ def test_after_a_kill_streams_end_as_failed_and_the_next_start_knows_what_there_
     killed = start()
     with Api(killed.url) as api:
         finished = api.create(max_output_tokens=16)
-        with api.stream(input=STORY, max_output_tokens=3500) as stream:
+        with ThreadPoolExecutor(1) as beside, api.stream(input=STORY, max_output_tokens=3500) as stream:
+            as_json = beside.submit(api.refused, input=STORY, max_output_tokens=3500)
             kill_the_service_in_mid_stream(killed, stream)
             stream.read_to_end()
+            reply = as_json.result()
+    assert (reply.status_code, reply.json()["response"]["status"]) == (503, "failed")
     assert [event["type"] for event in stream.seen[-2:]] == ["error", "response.failed"]
     assert stream.end["error"]["code"] == "server_error"
     assert killed.wait() == 128 + signal.SIGKILL
@@ -36,7 +40,7 @@ def test_after_a_kill_streams_end_as_failed_and_the_next_start_knows_what_there_
     assert statuses(killed.store_path)[stream.id] == "in_progress"
 
     again = start(store=killed.settings["store"])
-    again.log.wait_for("1 responses were running when the server last stopped")
+    again.log.wait_for("2 responses were running when the server last stopped")
     with Api(again.url) as api:
         assert api.get(finished["id"]) == finished
         broken = api.get(stream.id)

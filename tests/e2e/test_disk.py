@@ -53,7 +53,7 @@ def test_a_full_disk_refuses_new_responses_and_harms_none_that_are_stored(start:
 
 
 def a_stream_whose_end_cannot_be_stored_says_so(server: Server, api: Api) -> None:
-    with api.stream(input=STORY, max_output_tokens=24) as stream:
+    with api.stream(input=STORY, max_output_tokens=64) as stream:
         stream.read_text(1)
         with full_disk(server):
             stream.read_to_end()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from facade.writer import write_response
 from tests.e2e.api import STORY, Api
 from tests.e2e.conftest import Start
-from tests.e2e.stored import statuses
+from tests.e2e.stored import response_of, statuses
 
 
 def test_streams_that_run_when_the_server_is_told_to_stop_are_finished(start: Start) -> None:
@@ -36,6 +37,4 @@ def test_a_stream_that_outlasts_the_grace_fails_with_the_reason_and_is_stored_so
     assert stream.end["error"] == {"code": "server_error", "message": "the server was stopped"}
     assert stream.end["output"][0]["content"][0]["text"] == stream.text
     assert server.wait() == 0
-    assert statuses(server.store_path)[stream.id] == "failed"
-    with Api(start(store=server.settings["store"]).url) as api:
-        assert api.get(stream.id) == stream.end | {"output_text": stream.text}
+    assert write_response(response_of(server.store_path, stream.id)) == stream.end

@@ -26,6 +26,15 @@ WORDS = re.findall(
 LITTLE_WINDOW = (("grpc.http2.lookahead_bytes", 5), ("grpc.http2.bdp_probe", 0))
 
 
+def test_who_asks_again_gets_the_same_answer_although_the_prompt_is_not_computed_again(narrow: Server) -> None:
+    with Api(narrow.url) as api:
+        first, second = (api.create(input="Tell me about the moon.", max_output_tokens=24) for _ in range(2))
+        chances = [api.create(input="Sing!", temperature=1, seed=seed, max_output_tokens=16) for seed in (7, 7, 8)]
+    assert second["output_text"] == first["output_text"]
+    assert second["usage"]["input_tokens_details"]["cached_tokens"] > 20
+    assert chances[0]["output_text"] == chances[1]["output_text"] != chances[2]["output_text"]
+
+
 async def test_sixteen_streams_at_once_each_tell_a_whole_answer_to_their_own_question(server: Server) -> None:
     # No text is compared with that of another run: who is computed together with whom decides its last bits.
     async with httpx2.AsyncClient(base_url=server.url, transport=CheckedAsyncTransport(), timeout=SECONDS) as http:
