@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from launcher.__main__ import main
+from common.settings import load_settings
+from launcher.__main__ import child_environ, main
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITE_ENVIRON = "import json, os, sys; open(sys.argv[1], 'x').write(json.dumps(dict(os.environ)))"
@@ -16,7 +17,8 @@ WRITE_ENVIRON = "import json, os, sys; open(sys.argv[1], 'x').write(json.dumps(d
 
 @pytest.fixture
 def environ(free_port: Callable[[], int]) -> dict[str, str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("ANSWERD_")}
+    own = ("ANSWERD_", "GLIBC_TUNABLES")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(own)}
     ports = {"ANSWERD_HTTP_PORT": str(free_port()), "ANSWERD_GRPC_PORT": str(free_port())}
     return {**clean, **ports, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "proto")])}
 
@@ -31,6 +33,13 @@ def test_flags_reach_the_children_as_variables(environ: dict[str, str], tmp_path
     assert seen["ANSWERD_CORS_ORIGINS"] == "https://a.example,https://b.example"
     assert seen["ANSWERD_ALLOW_REMOTE"] == "true"
     assert seen["ANSWERD_HTTP_PORT"] == environ["ANSWERD_HTTP_PORT"]
+
+
+def test_weights_get_huge_pages_unless_the_user_tunes_malloc(environ: dict[str, str]) -> None:
+    settings = load_settings([], {})
+    assert child_environ(settings, environ)["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=1"
+    own = {"GLIBC_TUNABLES": "glibc.malloc.arena_max=1"}
+    assert child_environ(settings, environ | own)["GLIBC_TUNABLES"] == own["GLIBC_TUNABLES"]
 
 
 @pytest.mark.parametrize("setting", ["ANSWERD_HTTP_PORT", "ANSWERD_GRPC_PORT"])
