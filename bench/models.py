@@ -1,0 +1,13 @@
+"""The model that everything here runs: a GGUF file, and the directories converted from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from inference.gguf.convert import Precision, ensure_converted
+from inference.model import ModelDirectory
+
+
+def open_model(gguf: Path, cache: Path, precision: Precision) -> ModelDirectory:
+    """The model of a GGUF file in a precision, converted if the cache does not have it. Raises ModelFileError."""
+    return ModelDirectory.open(ensure_converted(gguf, cache, precision, lambda share: None))

@@ -1,0 +1,126 @@
+"""The whole product as its users start it: launcher, service and facade, on free ports, with a store of its own.
+
+Knows how to start, find and stop it; what is asked of it is others' affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import tempfile
+from asyncio.subprocess import DEVNULL, STDOUT, Process
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import psutil
+
+from bench.sse_client import SseClient
+
+ROOT = Path(__file__).resolve().parents[1]
+START_SECONDS = 120.0
+STOP_SECONDS = 40.0
+LOG_TAIL = 2000
+NAME = "answerd over SSE"
+
+
+class ProductError(Exception):
+    """The product did not start, or ended; the message has its last lines."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product that serves. `service`: the process that holds the model."""
+
+    client: SseClient
+    service: psutil.Process
+
+
+@asynccontextmanager
+async def running_product(gguf: Path, cache: Path) -> AsyncIterator[Product]:
+    """Starts it with the defaults of its settings but for ports, model, cache and store. Raises ProductError."""
+    with tempfile.TemporaryDirectory(prefix="answerd-bench-") as folder:
+        log, http_port = Path(folder) / "log.txt", _free_port()
+        flags = {
+            "--http-port": str(http_port),
+            "--grpc-port": str(_free_port()),
+            "--model": str(gguf),
+            "--cache-dir": str(cache),
+            "--store": f"sqlite:///{folder}/store.db",
+        }
+        command = [sys.executable, "-m", "launcher", *(word for flag in flags.items() for word in flag)]
+        with log.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                *command, cwd=ROOT, env=plain_environ(os.environ), stdin=DEVNULL, stdout=output, stderr=STDOUT
+            )
+        try:
+            async with _session() as session:
+                url = f"http://127.0.0.1:{http_port}"
+                await _until_ready(session, url, process, log)
+                yield Product(SseClient(NAME, session, f"{url}/v1/responses"), _service_below(process.pid))
+        finally:
+            await _stop(process)
+
+
+def plain_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment without the user's settings, which would change what is measured."""
+    kept = {name: value for name, value in environ.items() if not name.startswith("ANSWERD_")}
+    return kept | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "proto")))}
+
+
+def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None, sock_read=300)
+    )
+
+
+async def _until_ready(session: aiohttp.ClientSession, url: str, process: Process, log: Path) -> None:
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            while not await _is_ready(session, url):
+                if process.returncode is not None:
+                    raise ProductError(f"The product ended while starting:\n{_tail(log)}")
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise ProductError(f"The product was not ready after {START_SECONDS:g} s:\n{_tail(log)}") from None
+
+
+async def _is_ready(session: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with session.get(f"{url}/readyz") as reply:
+            return reply.status == 200
+    except aiohttp.ClientError:
+        return False
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:]
+
+
+def _service_below(launcher: int) -> psutil.Process:
+    for child in psutil.Process(launcher).children():
+        if child.cmdline()[-2:] == ["-m", "service"]:
+            return child
+    raise ProductError("The launcher runs no process of the service.")
+
+
+async def _stop(process: Process) -> None:
+    if process.returncode is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        await asyncio.wait_for(process.wait(), STOP_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

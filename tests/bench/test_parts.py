@@ -1,0 +1,100 @@
+"""The smaller parts: flags, rows, machine facts, the checks on conversations and on streams that run together."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench import conversation, memory
+from bench.accuracy import accuracy_of
+from bench.machine import commit, cpu_model
+from bench.options import GROWTH_REQUESTS, PARTS, REPEAT, parse
+from bench.product import plain_environ
+from bench.protocol import Stream
+from bench.results import Samples
+from bench.rows import ENGINE, LLAMA, follow_up_row, growth_row, peak_row, rate_rows
+from bench.sse_client import Answer
+from bench.workloads import WORKLOADS, WorkloadError
+
+
+def test_every_part_is_measured_fully_unless_flags_say_otherwise() -> None:
+    options = parse([])
+    assert (options.only, options.repeat, options.growth_requests) == (frozenset(PARTS), REPEAT, GROWTH_REQUESTS)
+    quick = parse(["--quick", "--only", "prompt,memory"])
+    assert (quick.only, quick.repeat, quick.growth_requests) == (frozenset({"prompt", "memory"}), 1, 100)
+    assert parse(["--quick", "--repeat", "3"]).repeat == 3
+
+
+@pytest.mark.parametrize("argv", [["--only", "prompt,weather"], ["--repeat", "0"], ["--repeat", "many"], ["--loud"]])
+def test_wrong_flags_are_refused(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(argv)
+    assert argv[0] in capsys.readouterr().err
+
+
+def test_each_workload_is_held_to_the_targets() -> None:
+    rates = {workload.key: {LLAMA: [100.0], ENGINE: [200.0], "product": [180.0]} for workload in WORKLOADS}
+    rows = rate_rows(WORKLOADS, rates, "product")
+    judged = [(row.measure, row.against and row.against.name, str(row.target), row.met) for row in rows if row.target]
+    assert judged == [
+        ("prompt of 512 tokens", LLAMA, "≥ 1.8", True),
+        ("one stream of 128 tokens", LLAMA, "≥ 1", True),
+        ("16 streams together", LLAMA, "≥ 1.3", True),
+        ("16 streams together", ENGINE, "≥ 0.92", False),
+    ]
+    assert len(rows) == 9
+
+
+def test_sizes_and_shares_are_held_to_the_targets() -> None:
+    cold = Samples("cold", [2.0], False)
+    assert follow_up_row(Samples("follow-up", [0.3], False), cold).met is True
+    assert follow_up_row(Samples("follow-up", [0.31], False), cold).met is False
+    assert [peak_row(size).met for size in (1.3e9, 1.301e9)] == [True, False]
+    assert [growth_row(share, 1000).met for share in (0.02, 0.021)] == [True, False]
+
+
+def test_users_settings_do_not_reach_what_is_measured() -> None:
+    environ = plain_environ({"ANSWERD_SLOTS": "1", "PATH": "/bin"})
+    assert "ANSWERD_SLOTS" not in environ
+    assert environ["PATH"] == "/bin"
+
+
+def test_the_cpu_is_named_as_the_system_names_it(tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: Example CPU @ 2.00GHz\n")
+    assert cpu_model(tmp_path / "cpuinfo") == "Example CPU @ 2.00GHz"
+    assert cpu_model(tmp_path / "missing") != ""
+
+
+def test_outside_of_a_checkout_there_is_no_commit(tmp_path: Path) -> None:
+    assert commit(tmp_path) is None
+
+
+def turn(input_tokens: int, cached: int = 0) -> Answer:
+    return Answer(Stream(0.1, 1, 1, 32, cached), {"usage": {"input_tokens": input_tokens}})
+
+
+def test_a_follow_up_turn_must_continue_a_conversation_that_was_computed_whole() -> None:
+    conversation.check(turn(1000), turn(1052))
+    for opened, followed in ((turn(999), turn(1052)), (turn(1000), turn(60)), (turn(1000, cached=900), turn(1052))):
+        with pytest.raises(WorkloadError):
+            conversation.check(opened, followed)
+
+
+def test_memory_counts_only_while_all_streams_run() -> None:
+    full = memory.OUTPUT_LENGTH
+    memory.check([Stream(1, 10, 10, full), Stream(9, 20, 20, full)])
+    with pytest.raises(WorkloadError, match="ended before the last one began"):
+        memory.check([Stream(1, 10, 10, full), Stream(10, 20, 20, full)])
+    with pytest.raises(WorkloadError, match="before it had 1,000 tokens"):
+        memory.check([Stream(1, 10, 10, full - 1)])
+
+
+def test_agreement_counts_the_tokens_with_the_same_likeliest_successor() -> None:
+    """The last token predicts nothing of the text."""
+    reference = np.eye(5, dtype=np.float32)
+    other = reference.copy()
+    other[0] = np.roll(other[0], 1)
+    accuracy = accuracy_of("graph", reference, other, [0, 1, 2, 3, 4])
+    assert accuracy.top1 == 0.75
+    assert accuracy.kl > 0
+    assert accuracy_of("graph", reference, reference, [0, 1, 2, 3, 4]).kl == 0
