@@ -51,12 +51,12 @@ def _on_signal(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
 
 
 def _refuse(sentence: str, status: int) -> int:
-    _say(sentence)
+    print(f"answerd: {sentence}", file=sys.stderr, flush=True)
     return status
 
 
 def _say(sentence: str) -> None:
-    print(f"answerd: {sentence}", file=sys.stderr, flush=True)
+    print(f"answerd: {sentence}", flush=True)
 
 
 if __name__ == "__main__":

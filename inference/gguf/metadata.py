@@ -21,7 +21,7 @@ def open_gguf(path: Path) -> GGUFReader:
     except OSError as error:
         raise ModelFileError(f"{path} cannot be read: {error.strerror or error}.") from error
     except Exception as error:  # the reader trusts its input: a damaged file raises whatever numpy or struct raise
-        raise ModelFileError(f"{path} is not a sound GGUF file: {error}") from error
+        raise ModelFileError(f"{path} is not a sound GGUF file: it is cut off, damaged or of another kind.") from error
 
 
 class Metadata:

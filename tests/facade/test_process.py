@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -30,7 +30,12 @@ async def start() -> AsyncIterator[Start]:
             environ = {key: value for key, value in os.environ.items() if not key.startswith("ANSWERD_")}
             paths = os.pathsep.join([str(ROOT), str(ROOT / "proto")])
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "facade", env={**environ, "PYTHONPATH": paths, **variables}, stderr=PIPE
+                sys.executable,
+                "-m",
+                "facade",
+                env={**environ, "PYTHONPATH": paths, **variables},
+                stdout=PIPE,
+                stderr=STDOUT,
             )
             stack.push_async_callback(end, process)
             return process
@@ -45,8 +50,8 @@ async def end(process: Process) -> None:
 
 
 async def line_of(process: Process) -> str:
-    assert process.stderr is not None
-    return (await asyncio.wait_for(process.stderr.readline(), 30)).decode()
+    assert process.stdout is not None
+    return (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
 
 
 @pytest.fixture
