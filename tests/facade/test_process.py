@@ -113,7 +113,7 @@ async def test_a_taken_port_is_one_sentence_that_names_the_setting(start: Start,
     first = await start(**ports)
     await line_of(first)
     second = await start(**ports)
-    _, said = await asyncio.wait_for(second.communicate(), 30)
+    said, _ = await asyncio.wait_for(second.communicate(), 30)
     port = ports["ANSWERD_HTTP_PORT"]
     assert said.decode() == f"answerd: ANSWERD_HTTP_PORT: port {port} on 127.0.0.1 is already in use.\n"
     assert second.returncode == 1
@@ -121,14 +121,14 @@ async def test_a_taken_port_is_one_sentence_that_names_the_setting(start: Start,
 
 async def test_a_host_of_another_machine_is_one_sentence_too(start: Start, ports: dict[str, str]) -> None:
     process = await start(**ports, ANSWERD_HOST="192.0.2.1", ANSWERD_ALLOW_REMOTE="true")
-    _, said = await asyncio.wait_for(process.communicate(), 30)
+    said, _ = await asyncio.wait_for(process.communicate(), 30)
     assert said.decode().startswith("answerd: ANSWERD_HOST: 192.0.2.1 cannot be listened on")
     assert (said.count(b"\n"), process.returncode) == (1, 1)
 
 
 async def test_a_wrong_setting_is_one_sentence(start: Start) -> None:
     process = await start(ANSWERD_KEEP_ALIVE_MS="soon")
-    _, said = await asyncio.wait_for(process.communicate(), 30)
+    said, _ = await asyncio.wait_for(process.communicate(), 30)
     assert b"ANSWERD_KEEP_ALIVE_MS" in said
     assert (said.count(b"\n"), process.returncode) == (1, 2)
 
@@ -144,7 +144,7 @@ async def test_each_request_is_one_line_of_the_log_without_its_text(
         request_id = reply.headers["x-request-id"]
         await reply.read()
     process.send_signal(signal.SIGTERM)
-    _, said = await process.communicate()
+    said, _ = await process.communicate()
     lines = [line for line in said.decode().splitlines() if request_id in line]
     assert len(lines) == 1
     assert '"status": 200' in lines[0]
