@@ -86,6 +86,14 @@ def _grammar(value: Any) -> Any:
     return {**value, "value": json_text(value["value"])} if isinstance(value.get("value"), dict) else value
 
 
+# Messages whose fields chat clients put into an object of their own, under the key that `type` names.
+NESTED: Mapping[str, frozenset[str]] = {
+    "Tool": frozenset({"function"}),
+    "ToolChoice": frozenset({"function"}),
+    "TextFormat": frozenset({"json_schema"}),
+    "UserLocation": frozenset({"approximate"}),
+}
+
 # Applied to the JSON of a message before it is read.
 REWRITES: Mapping[str, Callable[[Any], Any]] = {
     "Item": _item,

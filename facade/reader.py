@@ -11,11 +11,14 @@ from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
-from facade.dialect import IGNORED, LENIENT, REQUIRED, REWRITES, json_text, reason_of_tag
+from facade.dialect import IGNORED, LENIENT, NESTED, REQUIRED, REWRITES, json_text, reason_of_tag
 from facade.errors import ApiError
 from facade.shapes import Choices, Field, Kind, Shape, Type, shape_of
 
 _Message = TypeVar("_Message", bound=Message)
+
+# What 64 bits can hold. Python itself refuses to read integers of some thousand digits.
+KEY_DIGITS = 19
 
 EXPECTED = {
     Type.STRING: "a string",
@@ -117,13 +120,22 @@ def _read_tagged(value: object, into: Message, shape: Shape, path: str) -> None:
     field = shape.fields.get(tag)
     if field is None or field.shape is None:
         raise _unknown_tag(tag, shape, path)
-    inner: object = {key: part for key, part in value.items() if key != "type"}
-    if isinstance(value.get(tag), dict):
-        # The older form, {"type": "function", "function": {...}}.
-        path, inner = f"{path}.{tag}", value[tag]
     member: Message = getattr(into, tag)
     member.SetInParent()
-    _read(inner, member, field.shape, path)
+    inner = {key: part for key, part in value.items() if key != "type"}
+    if tag in NESTED.get(shape.name, ()) and isinstance(inner.get(tag), dict):
+        _read_nested(inner, tag, member, field.shape, path)
+    else:
+        _read(inner, member, field.shape, path)
+
+
+def _read_nested(value: dict[str, Any], tag: str, into: Message, shape: Shape, path: str) -> None:
+    """The older form, {"type": "function", "function": {...}}, in which nothing stands beside the inner object."""
+    for key, inner in value.items():
+        if key == tag:
+            _read(inner, into, shape, f"{path}.{tag}")
+        elif inner is not None:
+            raise unknown(f"{path}.{key}")
 
 
 def _unknown_tag(tag: str, shape: Shape, path: str) -> ApiError:
@@ -174,8 +186,8 @@ def _read_map(value: object, into: Any, field: Field, path: str) -> None:
 def _map_key(key: str, field: Field, path: str) -> str | int:
     if field.type is Type.STRING:
         return key
-    if not (key.isascii() and key.isdigit()):
-        raise invalid_value(path, "the key must be an integer, in digits.")
+    if not (key.isascii() and key.isdigit() and len(key) <= KEY_DIGITS):
+        raise invalid_value(path, f"the key must be an integer, in at most {KEY_DIGITS} digits.")
     return _integer(int(key), field, path)
 
 

@@ -231,10 +231,27 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
         "input[0].content[0]",
     ),
     "an unknown role": ({"input": [{"role": "tool", "content": "a"}]}, "INVALID_VALUE", "input[0].role"),
+    "a part in an object of its own": (
+        {"input": [{"role": "user", "content": [{"type": "input_text", "input_text": {"text": "a"}}]}]},
+        "UNKNOWN_PARAMETER",
+        "input[0].content[0].input_text",
+    ),
+    "a key beside a tool in the older form": (
+        {"tools": [{"type": "function", "function": {"name": "f"}, "strict": True}]},
+        "UNKNOWN_PARAMETER",
+        "tools[0].strict",
+    ),
+    "a key beside a format in the older form": (
+        {"response_format": {"type": "json_schema", "zzz": 1, "json_schema": {"name": "s", "schema": {}}}},
+        "UNKNOWN_PARAMETER",
+        "response_format.zzz",
+    ),
     "a hosted tool": ({"tools": [{"type": "web_search"}]}, "UNSUPPORTED_PARAMETER", "tools[0]"),
     "an unknown choice of tools": ({"tool_choice": "perhaps"}, "INVALID_VALUE", "tool_choice"),
     "an unknown include": ({"include": ["everything"]}, "INVALID_VALUE", "include[0]"),
     "a bias for no token": ({"logit_bias": {"the": 1}}, "INVALID_VALUE", "logit_bias.the"),
+    "a bias for no token in 64 bits": ({"logit_bias": {"9" * 19: 1}}, "INVALID_VALUE", "logit_bias." + "9" * 19),
+    "a bias for an absurd number": ({"logit_bias": {"1" * 5000: 1}}, "INVALID_VALUE", "logit_bias." + "1" * 5000),
     "parameters that are no object": (
         {"tools": [{"type": "function", "name": "f", "parameters": "{}"}]},
         "INVALID_TYPE",
@@ -271,11 +288,12 @@ def test_no_key_of_the_contract_is_also_something_else() -> None:
     assert not KNOWN.keys() & (ALIASES.keys() | UNSUPPORTED)
 
 
+KEYS = ["type", "role", "content", "name", "text", "value", "x", "7", "9" * 19, "9" * 20, "9" * 5000, "k" * 5000]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=4),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["type", "role", "content", "name", "text", "value", "x"]), inner, max_size=3)
+        | st.dictionaries(st.sampled_from(KEYS), inner, max_size=3)
     ),
     max_leaves=12,
 )
