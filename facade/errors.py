@@ -70,6 +70,8 @@ HTTP_RULES: Mapping[str, Rule] = {
 }
 
 RULES: Mapping[str, Rule] = {**SERVICE_RULES, **HTTP_RULES}
+# Of the service's reasons, by their code on the wire.
+REASON_OF_CODE: Mapping[str, str] = {rule.code: reason for reason, rule in SERVICE_RULES.items() if rule.code}
 
 
 class ApiError(Exception):
@@ -112,7 +114,9 @@ class ApiError(Exception):
 
     def message_for(self, request_id: str) -> str:
         """The message; of what nobody foresaw, with the id under which the log has the details."""
-        return f"{self.message} (request {request_id})" if self.reason == "INTERNAL" else self.message
+        if self.reason != "INTERNAL" or request_id in self.message:
+            return self.message
+        return f"{self.message} (request {request_id})"
 
     def body(self, request_id: str) -> bytes:
         """OpenAI's envelope, as UTF-8 JSON."""

@@ -19,7 +19,7 @@ from common.logging import get_logger
 from facade.body import parse_object, read_body
 from facade.client import EventStream, ServiceClient
 from facade.create_request import CreateRequest, read_create_request
-from facade.errors import NO_RETRY, RULES, ApiError, internal_error, malformed_json
+from facade.errors import NO_RETRY, REASON_OF_CODE, ApiError, internal_error, malformed_json
 from facade.events import DONE, EventWriter
 from facade.follow import Follower, first_event
 from facade.reader import read_field
@@ -118,16 +118,18 @@ class Handlers:
     async def _fold(self, request: web.Request, stream: EventStream, first: ResponseEvent) -> web.Response:
         follower = Follower(stream)
         fault: ResponseEvent | None = None
+        reason: str | None = None
         last = first
         try:
             async for last in follower.events(first):
                 fault = last if last.HasField("error") else fault
         except ApiError as error:
+            reason = error.reason
             fault, last = follower.broken(self._noted(request, error), request[REQUEST_ID])
         if follower.ended:
             await stream.finish()
         if last.HasField("failed"):
-            raise _failure(last.failed.response, fault)
+            raise _failure(last.failed.response, fault, reason)
         return _json(write_whole_response(getattr(last, last.WhichOneof("event") or "").response))
 
     def _noted(self, request: web.Request, error: Exception) -> ApiError:
@@ -142,14 +144,15 @@ class Handlers:
 def _parse(body: bytes) -> CreateRequest:
     try:
         return read_create_request(parse_object(body))
-    except RecursionError:
+    except (RecursionError, ValueError):
+        # Nothing that a body holds may look like a fault of this process.
         raise malformed_json() from None
 
 
-def _failure(response: Response, fault: ResponseEvent | None) -> ApiError:
-    """A failed response as an error, by the `error` event that came before it."""
+def _failure(response: Response, fault: ResponseEvent | None, reason: str | None) -> ApiError:
+    """A failed response as an error, by the `error` event that came before it; `reason` where it is known."""
     code = fault.error.code if fault is not None else ""
-    reason = code.upper() if code.upper() in RULES else "MODEL_ERROR"
+    reason = reason or REASON_OF_CODE.get(code, "MODEL_ERROR")
     message = fault.error.message if fault is not None else response.error.message
     param = fault.error.param if fault is not None and fault.error.HasField("param") else None
     # A repeated request would not be the same response once more, but a second one.

@@ -9,6 +9,7 @@ import pytest
 
 from answerd.v1.event_pb2 import ResponseEvent
 from answerd.v1.response_pb2 import INCOMPLETE_REASON_CANCELLED, IncompleteDetails, ResponseStatus
+from facade.errors import SERVICE_RULES
 from tests.facade import scripts
 from tests.facade.fake_service import WAIT, FakeService, Refusal
 from tests.support.openresponses import validate_response
@@ -71,13 +72,40 @@ async def test_a_cancelled_answer_is_an_answer(service: FakeService, url: str, h
     validate_response(body)
 
 
+@pytest.mark.parametrize("reason", sorted(name for name, rule in SERVICE_RULES.items() if rule.code))
+async def test_a_fault_of_any_reason_keeps_its_status_and_its_code(
+    reason: str, service: FakeService, url: str, http: aiohttp.ClientSession
+) -> None:
+    rule = SERVICE_RULES[reason]
+    assert rule.code is not None
+    service.script = scripts.failed(rule.code, "Hel")
+    reply, body = await create(http, url)
+    assert (reply.status, body["error"]["code"], body["error"]["type"]) == (rule.status, rule.code, rule.type)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status", "code"),
+    [
+        (Refusal(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "Too late."), 504, "timeout"),
+        (Refusal(grpc.StatusCode.INTERNAL, "INTERNAL", "secret"), 500, "server_error"),
+    ],
+)
+async def test_a_call_that_fails_after_its_first_event_keeps_its_own_reason(
+    refusal: Refusal, status: int, code: str, service: FakeService, url: str, http: aiohttp.ClientSession
+) -> None:
+    service.script = [*scripts.begin(), refusal]
+    reply, body = await create(http, url)
+    assert (reply.status, body["error"]["code"], body["response"]["status"]) == (status, code, "failed")
+    assert "secret" not in str(body)
+    assert body["error"]["message"].count("(request ") == (code == "server_error")
+
+
 @pytest.mark.parametrize(
     ("code", "status", "retry"),
     [
         ("model_error", 500, "false"),
         ("store_unavailable", 503, "false"),
         ("unavailable", 503, None),
-        ("internal", 500, "false"),
         ("something_new", 500, "false"),
     ],
 )
