@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from aiohttp import web
@@ -21,7 +21,7 @@ UTF8 = ("", "utf-8", "utf8")
 
 async def read_body(request: web.Request, limit: int) -> bytes:
     """The bytes of a body that says it is JSON. Raises ApiError for another type, or more than `limit` bytes."""
-    _check_content_type(request.headers.get("Content-Type", ""))
+    _check_content_type(request.headers)
     if request.content_length is not None and request.content_length > limit:
         raise request_too_large(limit)
     return await request.read()
@@ -45,8 +45,14 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _check_content_type(header: str) -> None:
-    name, _, parameters = header.lower().partition(";")
+def _check_content_type(headers: Mapping[str, str]) -> None:
+    name, _, parameters = headers.get("Content-Type", "").lower().partition(";")
+    if not name.strip() and "Origin" in headers:
+        # Browsers ask before a page sends JSON to another origin, but not before it sends what has no type.
+        raise ApiError(
+            "UNSUPPORTED_MEDIA_TYPE",
+            "A request of a web page must say that it is JSON, with the header 'Content-Type: application/json'.",
+        )
     charset = re.search(r"charset=\"?([^\s\";]*)", parameters)
     if name.strip() not in JSON_TYPES:
         raise ApiError(

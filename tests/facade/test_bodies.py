@@ -44,6 +44,19 @@ async def test_json_is_taken_also_where_nobody_says_so(
         assert reply.status == 200
 
 
+async def test_a_web_page_has_to_say_what_it_sends(
+    service: FakeService, url: str, http: aiohttp.ClientSession
+) -> None:
+    service.script = scripts.text("Hi")
+    origin = {"Origin": "https://a.example"}
+    async with http.post(
+        f"{url}/v1/responses", data=b'{"input":"hi"}', headers=origin, skip_auto_headers=["Content-Type"]
+    ) as reply:
+        assert (reply.status, (await error_of(reply))["code"]) == (415, "unsupported_media_type")
+    async with http.post(f"{url}/v1/responses", json={"input": "hi"}, headers=origin) as reply:
+        assert reply.status == 200
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"input": "\xff"}', b'{"input": "\\ud800"}', b'{"seed": NaN}'])
 async def test_what_is_no_json_is_refused_with_one_sentence(body: bytes, url: str, http: aiohttp.ClientSession) -> None:
     async with http.post(f"{url}/v1/responses", data=body, headers={"Content-Type": "application/json"}) as reply:
