@@ -26,6 +26,7 @@ MIB = 2**20
 LARGEST_MESSAGE = 2**31 - 1
 LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
 HOST_NAME = re.compile(rf"(?=.{{1,253}}$){LABEL}(\.{LABEL})*")
+TARGET_SCHEME = re.compile(r"(dns|unix|unix-abstract|ipv4|ipv6|vsock|xds):.+")
 ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s,]+")
 ANY_IPV4, ANY_IPV6 = "0.0.0.0", "::"  # noqa: S104 - recognised here, bound only where the operator asks for it
 ALIASES = {"KEEP_ALIVE_INTERVAL": "keep_alive_ms"}
@@ -148,7 +149,7 @@ class Settings(BaseModel):
     @field_validator("grpc_target")
     @classmethod
     def _is_a_target(cls, target: str) -> str:
-        if not target.strip() or any(character.isspace() for character in target):
+        if any(character.isspace() for character in target) or not _is_target(target):
             raise ValueError("a gRPC target such as 127.0.0.1:50051 or dns:///answerd:50051")
         return target
 
@@ -203,6 +204,16 @@ class Settings(BaseModel):
     def http_url(self) -> str:
         """Where the facade listens, as a user would type it."""
         return f"http://{_bracketed(self.host)}:{self.http_port}"
+
+
+def _is_target(target: str) -> bool:
+    """A target of a scheme is gRPC's to judge; without one it is an address that it would look up in vain."""
+    if TARGET_SCHEME.fullmatch(target):
+        return True
+    host, _, port = target.rpartition(":")
+    bracketed = re.fullmatch(r"\[(.+)\]", host)
+    named = _is_address(bracketed[1]) if bracketed else HOST_NAME.fullmatch(host) is not None
+    return named and re.fullmatch("[0-9]{1,5}", port) is not None and 1 <= int(port) <= 65535
 
 
 def _is_address(host: str) -> bool:

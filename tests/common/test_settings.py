@@ -125,12 +125,29 @@ def test_beyond_loopback_needs_keys_or_permission_by_name(host: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "target",
+    ["127.0.0.1:50051", "answerd:1", "[::1]:65535", "dns:///answerd:50051", "dns:answerd", "unix:/run/answerd.sock"],
+)
+def test_any_target_that_grpc_can_call_is_taken(target: str) -> None:
+    assert load_settings([], {"ANSWERD_GRPC_TARGET": target}).grpc_target == target
+
+
+TARGET = "a gRPC target such as 127.0.0.1:50051 or dns:///answerd:50051"
+
+
+@pytest.mark.parametrize(
     ("variable", "text", "allowed"),
     [
         ("ANSWERD_HTTP_PORT", "x", "a whole number from 1 to 65535"),
         ("ANSWERD_GRPC_PORT", "65536", "a whole number from 1 to 65535"),
         ("ANSWERD_HOST", "no host", "an IP address or a host name"),
-        ("ANSWERD_GRPC_TARGET", "a b", "a gRPC target such as 127.0.0.1:50051 or dns:///answerd:50051"),
+        ("ANSWERD_GRPC_TARGET", "a b", TARGET),
+        ("ANSWERD_GRPC_TARGET", "localhost", TARGET),
+        ("ANSWERD_GRPC_TARGET", "localhost:x", TARGET),
+        ("ANSWERD_GRPC_TARGET", "localhost:65536", TARGET),
+        ("ANSWERD_GRPC_TARGET", ":50051", TARGET),
+        ("ANSWERD_GRPC_TARGET", "::1:50051", TARGET),
+        ("ANSWERD_GRPC_TARGET", "http://localhost:50051", TARGET),
         ("ANSWERD_STORE", "/data/x.db", "sqlite:///PATH, where a fourth slash begins an absolute path"),
         ("ANSWERD_STORE", "sqlite:///", "sqlite:///PATH, where a fourth slash begins an absolute path"),
         ("ANSWERD_PROVIDER", "gpu", "one of auto, cuda, cpu"),
