@@ -36,10 +36,14 @@ UNSUPPORTED = frozenset(
 
 @dataclass(frozen=True)
 class CreateRequest:
-    """A request as it was sent: the message for the service, and whether events or one object are wanted."""
+    """A request as it was sent: the message for the service, and whether events or one object are wanted.
+
+    `keys`: the top-level keys of the message in the client's order and spelling, without those that are null.
+    """
 
     message: CreateResponseRequest
     stream: bool
+    keys: tuple[str, ...] = ()
 
 
 class Alias(NamedTuple):
@@ -73,6 +77,7 @@ def read_create_request(body: Mapping[str, Any]) -> CreateRequest:
     """The request in a JSON object. Raises ApiError for the first key, in document order, that has no place in it."""
     message = CreateResponseRequest()
     stream = False
+    keys = []
     for key, value in body.items():
         if key in HTTP_KEYS:
             HTTP_KEYS[key](value, key)
@@ -81,7 +86,8 @@ def read_create_request(body: Mapping[str, Any]) -> CreateRequest:
             _refuse(key, value)
         elif value is not None:
             _read(key, value, message)
-    return CreateRequest(message, stream)
+            keys.append(key)
+    return CreateRequest(message, stream, tuple(keys))
 
 
 def _refuse(key: str, value: object) -> None:

@@ -8,9 +8,9 @@ It does not know where a failure was noticed; gRPC's side of it stands in rpc_er
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -74,11 +74,20 @@ RULES: Mapping[str, Rule] = {**SERVICE_RULES, **HTTP_RULES}
 REASON_OF_CODE: Mapping[str, str] = {rule.code: reason for reason, rule in SERVICE_RULES.items() if rule.code}
 
 
+class Fault(NamedTuple):
+    """One thing that is wrong with a request. `param`: its path, in the words of the contract."""
+
+    reason: str
+    message: str
+    param: str
+
+
 class ApiError(Exception):
     """A failure that the client is told about.
 
     `reason` is a key of RULES. `retry_after` is in seconds. `response` is the JSON of a failed response that stands
-    beside the error, as a value orjson can write. `detail` is for the log only.
+    beside the error, as a value orjson can write. `faults` are all that the service found, of which the error itself
+    tells one. `detail` is for the log only.
     """
 
     def __init__(
@@ -91,6 +100,7 @@ class ApiError(Exception):
         retry_after: float | None = None,
         status: int | None = None,
         response: Mapping[str, Any] | None = None,
+        faults: Sequence[Fault] = (),
         detail: str = "",
     ) -> None:
         super().__init__(message)
@@ -100,16 +110,17 @@ class ApiError(Exception):
         self.param = param
         self.status = status or self.rule.status
         self.response = response
+        self.faults = tuple(faults)
         self.detail = detail
-        self._retry_after = self.rule.retry_after if retry_after is None else retry_after
+        self.retry_after = self.rule.retry_after if retry_after is None else retry_after
         self._headers = headers or {}
 
     @property
     def headers(self) -> dict[str, str]:
         """The headers of the reply that say more about the failure."""
         headers = {**self.rule.headers, **self._headers}
-        if self._retry_after is not None:
-            headers["Retry-After"] = str(max(1, math.ceil(self._retry_after)))
+        if self.retry_after is not None:
+            headers["Retry-After"] = str(max(1, math.ceil(self.retry_after)))
         return headers
 
     def message_for(self, request_id: str) -> str:

@@ -16,6 +16,7 @@ from answerd.v1.model_pb2 import GetModelRequest
 from answerd.v1.response_pb2 import Response
 from answerd.v1.stored_response_pb2 import DeleteResponseRequest, GetResponseRequest
 from common.logging import get_logger
+from facade.blame import in_clients_words
 from facade.body import parse_object, read_body
 from facade.client import EventStream, ServiceClient
 from facade.create_request import CreateRequest, read_create_request
@@ -53,7 +54,10 @@ class Handlers:
         wanted = await self._read(request)
         request[NOTES]["stream"] = wanted.stream
         async with self._client.create(wanted.message, metadata_of(request)) as stream:
-            first = await first_event(stream)
+            try:
+                first = await first_event(stream)
+            except ApiError as error:
+                raise in_clients_words(error, wanted.keys) from None
             _note_response(request, first)
             if wanted.stream:
                 return await self._stream(request, stream, first)

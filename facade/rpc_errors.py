@@ -8,7 +8,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
-from facade.errors import SERVICE_RULES, ApiError, internal_error
+from facade.errors import SERVICE_RULES, ApiError, Fault, internal_error
 
 DETAILS_KEY = "grpc-status-details-bin"
 DOMAIN = "answerd"
@@ -39,14 +39,28 @@ def api_error(code: grpc.StatusCode, details: str | None, trailers: Iterable[tup
 def _from_reason(info: error_details_pb2.ErrorInfo, status: status_pb2.Status) -> ApiError:
     if info.reason == "INTERNAL":
         return internal_error(status.message)
-    faults, retry = error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
-    violated = faults.field_violations[0].field if _unpack(status, faults) and faults.field_violations else ""
+    retry = error_details_pb2.RetryInfo()
+    faults = _faults(info.reason, status)
     return ApiError(
         info.reason,
         status.message,
-        violated or info.metadata.get("param") or None,
+        (faults[0].param if faults else info.metadata.get("param")) or None,
         retry_after=retry.retry_delay.ToTimedelta().total_seconds() if _unpack(status, retry) else None,
+        faults=faults,
     )
+
+
+def _faults(reason: str, status: status_pb2.Status) -> list[Fault]:
+    """All violations that a status lists; those without a known reason of their own have that of the call."""
+    found = error_details_pb2.BadRequest()
+    if not _unpack(status, found):
+        return []
+    return [
+        Fault(
+            fault.reason if fault.reason in SERVICE_RULES else reason, fault.description or status.message, fault.field
+        )
+        for fault in found.field_violations
+    ]
 
 
 def _rich_status(trailers: Iterable[tuple[str, str | bytes]]) -> status_pb2.Status | None:

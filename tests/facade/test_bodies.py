@@ -44,9 +44,7 @@ async def test_json_is_taken_also_where_nobody_says_so(
         assert reply.status == 200
 
 
-async def test_a_web_page_has_to_say_what_it_sends(
-    service: FakeService, url: str, http: aiohttp.ClientSession
-) -> None:
+async def test_a_web_page_has_to_say_what_it_sends(service: FakeService, url: str, http: aiohttp.ClientSession) -> None:
     service.script = scripts.text("Hi")
     origin = {"Origin": "https://a.example"}
     async with http.post(

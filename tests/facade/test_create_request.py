@@ -284,6 +284,11 @@ def test_a_stream_is_wanted_only_if_asked_for(given_: dict[str, Any], wanted: bo
     assert read_create_request(given_) == CreateRequest(CreateResponseRequest(), wanted)
 
 
+def test_the_keys_stay_as_the_client_spelled_and_ordered_them() -> None:
+    body = {"stream": True, "top_p": 1, "model": None, "messages": "hi", "n": 1}
+    assert read_create_request(body).keys == ("top_p", "messages", "n")
+
+
 def test_no_key_of_the_contract_is_also_something_else() -> None:
     assert not KNOWN.keys() & (ALIASES.keys() | UNSUPPORTED)
 
@@ -291,10 +296,7 @@ def test_no_key_of_the_contract_is_also_something_else() -> None:
 KEYS = ["type", "role", "content", "name", "text", "value", "x", "7", "9" * 19, "9" * 20, "9" * 5000, "k" * 5000]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=4),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(KEYS), inner, max_size=3)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=3),
     max_leaves=12,
 )
 

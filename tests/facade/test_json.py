@@ -155,6 +155,44 @@ async def test_a_refusal_is_an_error_without_a_response(
     }
 
 
+VIOLATIONS = (
+    ("input[0].content", "Empty."),
+    ("max_output_tokens", "Too few."),
+    ("n_choices", "Too few."),
+    ("temperature", "Too hot."),
+    ("text.format.name", "No name."),
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "message"),
+    [
+        ({"input": "", "temperature": 9}, "input[0].content", "Empty."),
+        ({"temperature": 9, "input": ""}, "temperature", "Too hot."),
+        ({"temperature": None, "messages": ""}, "messages[0].content", "Empty."),
+        ({"max_tokens": 0, "n": 0}, "max_tokens", "Too few."),
+        ({"n": 0, "max_completion_tokens": 0}, "n", "Too few."),
+        ({"text": {"verbosity": "low"}, "response_format": {"type": "text"}}, "response_format.name", "No name."),
+        ({"text": {"format": {"type": "text"}}, "temperature": 9}, "text.format.name", "No name."),
+        ({"user": "u"}, "input[0].content", "Empty."),
+    ],
+)
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_refusal_names_the_first_fault_of_the_body_by_its_own_key(
+    stream: bool,
+    body: dict[str, Any],
+    param: str,
+    message: str,
+    service: FakeService,
+    url: str,
+    http: aiohttp.ClientSession,
+) -> None:
+    service.script = [Refusal(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_VALUE", "Empty.", VIOLATIONS)]
+    async with http.post(f"{url}/v1/responses", json={"stream": stream, **body}) as reply:
+        error = (await reply.json())["error"]
+    assert (reply.status, error["param"], error["message"], error["code"]) == (400, param, message, "invalid_value")
+
+
 async def test_a_client_that_leaves_cancels_the_call(
     service: FakeService, url: str, http: aiohttp.ClientSession
 ) -> None:
