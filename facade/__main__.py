@@ -35,11 +35,18 @@ async def _serve(settings: Settings) -> int:
         loop.add_signal_handler(number, _on_signal, loop, stop)
     facade = Facade(settings)
     await facade.start()
-    _say(f"HTTP: listening on {settings.http_url}, for the service at {settings.grpc_target}.")
+    _say(f"HTTP: listening on {settings.http_url}; waiting for the service at {settings.grpc_target}.")
+    ready = asyncio.create_task(_say_when_ready(facade, settings))
     await stop.wait()
+    ready.cancel()
     if not await facade.stop():
         _say("HTTP: requests still running after the grace were cut off.")
     return 0
+
+
+async def _say_when_ready(facade: Facade, settings: Settings) -> None:
+    await facade.until_ready()
+    _say(f"ready: POST {settings.http_url}/v1/responses")
 
 
 def _on_signal(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

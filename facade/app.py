@@ -6,20 +6,24 @@ from aiohttp import web
 
 from common.settings import Settings
 from facade.client import ServiceClient
+from facade.drain import Drain
 from facade.handlers import Handlers
 from facade.health import Health
+from facade.patience import Patience
 
 
-def make_app(settings: Settings, client: ServiceClient) -> web.Application:
+def make_app(settings: Settings, client: ServiceClient, drain: Drain, patience: Patience) -> web.Application:
     """All routes, over `client`."""
     app = web.Application(client_max_size=settings.max_body_bytes)
     handlers = Handlers(
         client,
+        drain,
+        patience,
         limit=settings.max_body_bytes,
         keep_alive=settings.keep_alive_ms / 1000,
         reasoning_events=settings.reasoning_events,
     )
-    health = Health(client)
+    health = Health(client, drain)
     app.add_routes(
         [
             web.post("/v1/responses", handlers.create_response),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
@@ -19,12 +20,20 @@ JSON_TYPES = ("", "application/json")
 UTF8 = ("", "utf-8", "utf8")
 
 
-async def read_body(request: web.Request, limit: int) -> bytes:
-    """The bytes of a body that says it is JSON. Raises ApiError for another type, or more than `limit` bytes."""
+async def read_body(request: web.Request, limit: int, seconds: float) -> bytes:
+    """The bytes of a body that says it is JSON.
+
+    Raises ApiError for another type, for more than `limit` bytes, and if it is not there within `seconds`.
+    """
     _check_content_type(request.headers)
     if request.content_length is not None and request.content_length > limit:
         raise request_too_large(limit)
-    return await request.read()
+    try:
+        async with asyncio.timeout(seconds):
+            return await request.read()
+    except TimeoutError:
+        message = f"The body of your request did not arrive within {seconds:g} seconds."
+        raise ApiError("REQUEST_TIMEOUT", message) from None
 
 
 def parse_object(body: bytes) -> dict[str, Any]:

@@ -24,6 +24,8 @@ _Reply = TypeVar("_Reply")
 
 SERVICE_NAME = "answerd.v1.ResponsesService"
 UNREACHABLE = "UNREACHABLE"
+# The name under which every service knows its model.
+DEFAULT_MODEL = "default"
 HEALTH_SECONDS = 2.0
 # How long a stream may take to close after its last event, before it is cancelled.
 CLOSING_SECONDS = 1.0
@@ -98,6 +100,10 @@ class ServiceClient:
 
     async def get_model(self, request: GetModelRequest, metadata: Metadata) -> Model:
         return await _result(self._stub.GetModel(request, metadata=tuple(metadata)))
+
+    async def check_key(self, metadata: Metadata) -> None:
+        """Returns if the service takes the key in `metadata`; a call that costs it nothing else."""
+        await self.get_model(GetModelRequest(id=DEFAULT_MODEL), metadata)
 
     async def health(self) -> str:
         """SERVING, NOT_SERVING, or what else the service says of itself; UNREACHABLE if it says nothing."""

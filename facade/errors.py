@@ -63,6 +63,7 @@ SERVICE_RULES: Mapping[str, Rule] = {
 # Failures that only HTTP has.
 HTTP_RULES: Mapping[str, Rule] = {
     "MALFORMED_HTTP": Rule(400, INVALID_REQUEST, None),
+    "REQUEST_TIMEOUT": Rule(408, INVALID_REQUEST, "request_timeout"),
     "MALFORMED_JSON": Rule(400, INVALID_REQUEST, None),
     "UNSUPPORTED_MEDIA_TYPE": Rule(415, INVALID_REQUEST, "unsupported_media_type"),
     "UNKNOWN_ROUTE": Rule(404, INVALID_REQUEST, None),

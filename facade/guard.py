@@ -50,6 +50,9 @@ class Guard:
         reply.headers["x-request-id"] = request[REQUEST_ID]
         reply.headers["Server"] = "answerd"
         reply.headers.update(self._cors.headers(request))
+        if self._drain.stopping:
+            reply.force_close()
+            reply.headers["Connection"] = "close"
 
     async def _serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
@@ -84,7 +87,11 @@ class Guard:
     def _envelope(self, request: web.Request, error: ApiError) -> web.Response:
         request[NOTES].update(reason=error.reason, param=error.param, detail=error.detail or None)
         body = error.body(request[REQUEST_ID])
-        return web.Response(status=error.status, body=body, content_type="application/json", headers=error.headers)
+        reply = web.Response(status=error.status, body=body, content_type="application/json", headers=error.headers)
+        if error.reason == "REQUEST_TIMEOUT":
+            # The rest of the body may come at any time, or never.
+            reply.force_close()
+        return reply
 
     def _of_http(self, request: web.Request, error: web.HTTPException) -> ApiError:
         """What aiohttp refused by itself."""

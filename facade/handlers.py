@@ -20,9 +20,12 @@ from facade.blame import in_clients_words
 from facade.body import parse_object, read_body
 from facade.client import EventStream, ServiceClient
 from facade.create_request import CreateRequest, read_create_request
+from facade.drain import Drain
 from facade.errors import NO_RETRY, REASON_OF_CODE, ApiError, internal_error, malformed_json
 from facade.events import DONE, EventWriter
 from facade.follow import Follower, first_event
+from facade.key_check import KeyCheck
+from facade.patience import Patience
 from facade.reader import read_field
 from facade.request_context import NOTES, REQUEST_ID, metadata_of
 from facade.sse import SseReply
@@ -38,12 +41,18 @@ class Handlers:
     def __init__(
         self,
         client: ServiceClient,
+        drain: Drain,
+        patience: Patience,
         *,
         limit: int,
         keep_alive: float,
         reasoning_events: Literal["openai", "openresponses"] = "openai",
     ) -> None:
         self._client = client
+        self._drain = drain
+        self._patience = patience
+        self._keys = KeyCheck(client.check_key)
+        self._one_large_body = asyncio.Semaphore(1)
         self._limit = limit
         self._keep_alive = keep_alive
         self._writer = EventWriter(reasoning_events)
@@ -94,10 +103,19 @@ class Handlers:
         raise ApiError("UNKNOWN_ROUTE", f"{request.method} {request.path} is not served by this version.")
 
     async def _read(self, request: web.Request) -> CreateRequest:
-        body = await read_body(request, self._limit)
+        self._refuse_while_stopping()
+        await self._keys.admit(metadata_of(request))
+        with self._drain.waiting_for_client():
+            body = await read_body(request, self._limit, self._patience.body)
+        self._refuse_while_stopping()
         if len(body) <= LARGE_BODY:
             return _parse(body)
-        return await asyncio.to_thread(_parse, body)
+        async with self._one_large_body:
+            return await asyncio.to_thread(_parse, body)
+
+    def _refuse_while_stopping(self) -> None:
+        if self._drain.stopping:
+            raise ApiError("UNAVAILABLE", "The server is stopping. Try again in a moment.")
 
     async def _stream(self, request: web.Request, stream: EventStream, first: ResponseEvent) -> web.StreamResponse:
         follower = Follower(stream)

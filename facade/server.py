@@ -19,12 +19,16 @@ from facade.cors import Cors
 from facade.drain import Drain
 from facade.errors import ApiError, internal_error
 from facade.guard import Guard
+from facade.health import SERVING
+from facade.patience import Patience
 from facade.request_context import request_id_of
 
 # Beyond the grace that the service gives to running responses: their last events have to travel.
 MARGIN_SECONDS = 2.0
 # What is still open after that is closed at once.
 CLOSING_SECONDS = 0.2
+# Between two questions whether the service is ready, while it starts.
+ASKING_SECONDS = 0.2
 
 
 class ListenError(Exception):
@@ -34,7 +38,19 @@ class ListenError(Exception):
 class EnvelopeProtocol(web.RequestHandler):
     """One connection. What aiohttp cannot parse is answered in OpenAI's envelope, without its insides."""
 
-    __slots__ = ()
+    __slots__ = ("_head_timer",)
+
+    def __init__(self, manager: web.Server, *, head_seconds: float, **kwargs: Any) -> None:
+        super().__init__(manager, **kwargs)
+        self._head_timer = self._loop.call_later(head_seconds, self._without_a_request)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._head_timer.cancel()
+        super().connection_lost(exc)
+
+    def _without_a_request(self) -> None:
+        if self._request_count == 0:
+            self.force_close()
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         # A body that cannot be decoded is the client's fault, and answered already.
@@ -74,13 +90,14 @@ class EnvelopeServer(web.Server):
 class GuardedRunner(web.AppRunner):
     """Runs an application behind a guard."""
 
-    __slots__ = ("_guard",)
+    __slots__ = ("_guard", "_head_seconds")
 
-    def __init__(self, app: web.Application, guard: Guard) -> None:
+    def __init__(self, app: web.Application, guard: Guard, head_seconds: float) -> None:
         # Without an access log: the guard writes one line a request. Cancellation: a client that leaves must stop the
         # generation at once.
         super().__init__(app, handler_cancellation=True, access_log=None, shutdown_timeout=CLOSING_SECONDS)
         self._guard = guard
+        self._head_seconds = head_seconds
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
@@ -91,37 +108,44 @@ class GuardedRunner(web.AppRunner):
             handler_cancellation=made.handler_cancellation,
             loop=asyncio.get_running_loop(),
             access_log=None,
+            head_seconds=self._head_seconds,
         )
 
 
 class Facade:
     """The facade of one service. `start`, then `stop`, on one event loop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, patience: Patience | None = None) -> None:
+        patience = patience or Patience()
         self._settings = settings
         self._drain = Drain()
         self._channel = open_channel(settings.grpc_target)
-        app = make_app(settings, ServiceClient(self._channel))
+        self._client = ServiceClient(self._channel)
+        app = make_app(settings, self._client, self._drain, patience)
         guard = Guard(self._drain, Cors(settings.cors_origins), settings.max_body_bytes)
         app.on_response_prepare.append(guard.decorate)
-        self._runner = GuardedRunner(app, guard)
-        self._site: web.TCPSite | None = None
+        self._runner = GuardedRunner(app, guard, patience.head)
 
     async def start(self) -> None:
         """Listens. The service need not be there yet. Raises ListenError."""
         await self._runner.setup()
-        self._site = web.TCPSite(self._runner, self._settings.host, self._settings.http_port)
+        site = web.TCPSite(self._runner, self._settings.host, self._settings.http_port)
         try:
-            await self._site.start()
+            await site.start()
         except OSError as error:
             await self._close()
             raise ListenError(_why(error, self._settings)) from None
 
+    async def until_ready(self) -> None:
+        """Returns once the service takes requests."""
+        while True:
+            if await self._client.health() == SERVING:
+                return
+            await asyncio.sleep(ASKING_SECONDS)
+
     async def stop(self) -> bool:
-        """Stops listening, lets running requests finish and closes. False if some had to be cut off."""
-        if self._site is not None:
-            await self._site.stop()
-        finished = await self._drain.wait(self._settings.grace_seconds + MARGIN_SECONDS)
+        """Lets running requests finish, refusing new ones, and closes. False if some had to be cut off."""
+        finished = await self._drain.finish(self._settings.grace_seconds + MARGIN_SECONDS)
         await self._close()
         return finished
 

@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 
 from common.settings import Settings
+from facade.patience import Patience
 from facade.server import Facade
 from tests.facade.fake_service import FakeService
 
@@ -25,9 +26,9 @@ async def start_facade(service: FakeService, free_port: Callable[[], int]) -> As
     """Starts a facade of the fake service with settings of the test's choice and gives its URL."""
     async with AsyncExitStack() as stack:
 
-        async def start(**settings: Any) -> str:
+        async def start(patience: Patience | None = None, **settings: Any) -> str:
             chosen = {"http_port": free_port(), "grpc_port": service.port, "grace_seconds": 0} | settings
-            facade = Facade(Settings(**chosen))
+            facade = Facade(Settings(**chosen), patience)
             await facade.start()
             stack.push_async_callback(facade.stop)
             return f"http://127.0.0.1:{chosen['http_port']}"

@@ -81,13 +81,15 @@ Step: TypeAlias = ResponseEvent | Refusal | Wait | float
 
 @dataclass
 class FakeService(responses_service_pb2_grpc.ResponsesServiceServicer):
-    """The service on a port of 127.0.0.1. `script`, `responses`, `models` and `refusal` may change at any time."""
+    """The service on a port of 127.0.0.1. `script`, `responses`, `models` and the refusals may change at any time."""
 
     port: int
     script: Iterable[Step] = ()
     responses: dict[str, Response] = field(default_factory=dict)
     models: list[Model] = field(default_factory=list)
     refusal: Refusal | None = None
+    key_refusal: Refusal | None = None
+    key_checks: int = 0
     serving: bool = True
     requests: list[Any] = field(default_factory=list)
     metadata: list[dict[str, str]] = field(default_factory=list)
@@ -153,11 +155,20 @@ class FakeService(responses_service_pb2_grpc.ResponsesServiceServicer):
         return ListModelsResponse(data=self.models)
 
     async def GetModel(self, request: GetModelRequest, context: Any) -> Model:
+        if request.id == "default":
+            return await self._check_key(context)
         self._note(request, context)
         for model in self.models:
             if model.id == request.id:
                 return model
         await self._refuse(Refusal(grpc.StatusCode.NOT_FOUND, "MODEL_NOT_FOUND", "The model does not exist."), context)
+
+    async def _check_key(self, context: Any) -> Model:
+        """What the facade asks before it reads a body; not among `requests`, so that tests find their own there."""
+        self.key_checks += 1
+        if self.key_refusal is not None:
+            await self._refuse(self.key_refusal, context)
+        return Model(id="default")
 
     async def CancelResponse(self, request: Any, context: Any) -> NoReturn:
         await self._refuse(NOT_HERE, context)

@@ -6,7 +6,9 @@ import json
 import aiohttp
 import pytest
 
+from facade.patience import Patience
 from tests.facade import scripts
+from tests.facade.conftest import StartFacade
 from tests.facade.fake_service import FakeService
 
 BAD: dict[str, tuple[bytes, int]] = {
@@ -57,6 +59,30 @@ async def test_a_client_of_http_1_0_reads_a_stream_to_its_end(service: FakeServi
     writer.close()
     assert b"chunked" not in reply
     assert reply.endswith(b"data: [DONE]\n\n")
+
+
+async def test_a_connection_without_a_request_is_closed(start_facade: StartFacade) -> None:
+    url = await start_facade(Patience(head=0.1))
+    host, port = url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET /livez HTTP/1.1\r\nHost: a\r\n")
+    assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+
+
+async def test_a_request_outlives_the_time_for_its_head(service: FakeService, start_facade: StartFacade) -> None:
+    url = await start_facade(Patience(head=0.1))
+    service.script = [*scripts.text("Hi")[:3], 0.3, *scripts.text("Hi")[3:]]
+    request = b"POST /v1/responses HTTP/1.1\r\nHost: a\r\nContent-Length: 14\r\n\r\n" + b'{"input":"hi"}'
+    status, _, _ = await answer(url, request)
+    assert status == 200
+
+
+async def test_a_body_that_does_not_come_is_408_and_the_end_of_the_connection(start_facade: StartFacade) -> None:
+    url = await start_facade(Patience(body=0.1))
+    status, headers, body = await answer(url, b"POST /v1/responses HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
+    assert (status, headers["connection"]) == (408, "close")
+    assert json.loads(body)["error"]["code"] == "request_timeout"
 
 
 async def test_a_body_that_ends_early_harms_nobody(url: str, http: aiohttp.ClientSession) -> None:

@@ -17,8 +17,10 @@ from facade import VERSION
 from facade.app import make_app
 from facade.client import ServiceClient, open_channel
 from facade.create_request import ALIASES, HTTP_KEYS, KNOWN
+from facade.drain import Drain
 from facade.errors import RULES
 from facade.handlers import Handlers
+from facade.patience import Patience
 from facade.shapes import INCLUDE_VALUES
 from tests.facade import scripts
 from tests.facade.fake_service import FakeService
@@ -74,7 +76,7 @@ def test_every_component_is_used() -> None:
 
 async def test_the_routes_are_those_of_the_server() -> None:
     channel = open_channel("127.0.0.1:1")
-    app = make_app(Settings(), ServiceClient(channel))
+    app = make_app(Settings(), ServiceClient(channel), Drain(), Patience())
     served = {
         (route.method, route.resource.canonical)
         for route in app.router.routes()

@@ -76,22 +76,57 @@ async def test_a_stop_lets_a_running_stream_finish_and_takes_no_new_one(
     async with http.post(f"{url}/v1/responses", json={"input": "hi", "stream": True}) as reply:
         await service.waiting.wait()
         process.send_signal(signal.SIGTERM)
-        await until_refused(int(ports["ANSWERD_HTTP_PORT"]))
+        await until_stopping(http, url)
+        async with http.post(f"{url}/v1/responses", json={"input": "hi"}) as refused:
+            assert (refused.status, refused.headers["Retry-After"], refused.headers["Connection"]) == (
+                503,
+                "1",
+                "close",
+            )
+            assert (await refused.json())["error"]["code"] == "unavailable"
+        assert len(service.requests) == 1
         assert process.returncode is None
         service.go.set()
         check_events(parse_frames(await reply.read()))
     assert await asyncio.wait_for(process.wait(), 10) == 0
 
 
-async def until_refused(port: int) -> None:
+async def until_stopping(http: aiohttp.ClientSession, url: str) -> None:
     async with asyncio.timeout(10):
         while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except ConnectionRefusedError:
-                return
-            writer.close()
+            async with http.get(f"{url}/readyz") as reply:
+                if reply.status == 503:
+                    return
             await asyncio.sleep(0.01)
+
+
+async def test_a_stop_does_not_wait_for_a_body_that_does_not_come(start: Start, ports: dict[str, str]) -> None:
+    process = await start(**ports)
+    await line_of(process)
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(ports["ANSWERD_HTTP_PORT"]))
+    # The interim answer tells that the request has reached its handler.
+    writer.write(b"POST /v1/responses HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n{")
+    assert b"100" in await asyncio.wait_for(reader.readline(), 10)
+    process.send_signal(signal.SIGTERM)
+    said, _ = await asyncio.wait_for(process.communicate(), 10)
+    writer.close()
+    assert (process.returncode, b"cut off" in said) == (0, False)
+
+
+async def test_it_says_once_when_the_service_is_ready(
+    service: FakeService, start: Start, ports: dict[str, str]
+) -> None:
+    await service.set_serving(False)
+    process = await start(**ports)
+    url = f"http://127.0.0.1:{ports['ANSWERD_HTTP_PORT']}"
+    assert await line_of(process) == (
+        f"answerd: HTTP: listening on {url}; waiting for the service at 127.0.0.1:{ports['ANSWERD_GRPC_PORT']}.\n"
+    )
+    await service.set_serving(True)
+    assert await line_of(process) == f"answerd: ready: POST {url}/v1/responses\n"
+    process.send_signal(signal.SIGTERM)
+    said, _ = await asyncio.wait_for(process.communicate(), 10)
+    assert said == b""
 
 
 async def test_a_second_signal_ends_it_at_once(
@@ -104,7 +139,7 @@ async def test_a_second_signal_ends_it_at_once(
     async with http.post(f"{url}/v1/responses", json={"input": "hi", "stream": True}):
         await service.waiting.wait()
         process.send_signal(signal.SIGTERM)
-        await until_refused(int(ports["ANSWERD_HTTP_PORT"]))
+        await until_stopping(http, url)
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), 5) == -signal.SIGTERM
 
