@@ -20,6 +20,7 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from common.logging import get_logger
+from common.request_id import is_request_id
 from service.calls import Call, current_call, enter_call
 from service.errors import Reason, ServiceError, invalid_api_key, service_error_of, to_status
 
@@ -31,7 +32,6 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Parse = Callable[[bytes], Any]
 
 HEALTH = "grpc.health.v1.Health/"
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 MAX_METHOD = 100
 NO_SUCH_METHOD = "The server does not have this method."
@@ -131,7 +131,7 @@ class _Guard:
 
     def _request_id(self) -> str:
         given = self._text("x-request-id")
-        return given if REQUEST_ID.fullmatch(given) else "req_" + secrets.token_hex(16)
+        return given if is_request_id(given) else "req_" + secrets.token_hex(16)
 
     def _trace(self) -> dict[str, str]:
         given = self._text("traceparent")
