@@ -58,7 +58,9 @@ class Admission:
         response = initial_response(request, id=new_response_id(), model=model.name, created_at=int(self._now()))
         generation = model.engine.submit(GenerationRequest(response.id, prompt, sampling))
         recorder = self._recorder(owner, request, items, response) if is_stored(request) else None
-        running = RunningResponse(owner, response, new_message_id(), generation, len(prompt), recorder, self._now)
+        running = RunningResponse(
+            owner, response, new_message_id(), generation, len(prompt), recorder, self._background, self._now
+        )
         self._running.add(running)
         return running
 

@@ -1,7 +1,7 @@
 """One response from its admission to its end, and all those that run now.
 
-Here the engine's outputs meet the lifecycle's events and the store's writes. It knows no gRPC: a caller that leaves is
-a generator that is closed.
+Here the engine's outputs meet the lifecycle's events and the store's writes, in a task of their own: a reader who is
+slow, or stands still, delays neither. It knows no gRPC: a caller that leaves is a generator that is closed.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from answerd.v1.response_pb2 import Response
 from answerd.v1.usage_pb2 import InputTokensDetails, OutputTokensDetails, Usage
 from inference.stream import Generation
 from inference.types import FinishReason, Output
+from service.background import Background
 from service.lifecycle import Cancelled, Completed, Ending, Failed, LengthReached, Lifecycle
 from service.recorder import Recorder, status_name
 
@@ -32,16 +33,22 @@ class RunningResponse:
         generation: Generation,
         prompt_tokens: int,
         recorder: Recorder | None,
+        background: Background,
         now: Callable[[], float],
     ) -> None:
-        """response: as admitted. recorder: None if the response is not to be stored. now: seconds since 1970."""
+        """response: as admitted. recorder: None if the response is not to be stored. background: carries
+        the response on while nobody reads. now: seconds since 1970."""
         self.id, self.owner = response.id, owner
         self._lifecycle = Lifecycle(response, item_id)
         self._generation = generation
         self._prompt_tokens = prompt_tokens
         self._recorder = recorder
-        self._now = now
+        self._background, self._now = background, now
         self._output_tokens = self._cached_tokens = 0
+        self._waiting: list[str] = []  # text that no event tells yet
+        self._told: list[ResponseEvent] = []  # numbered, and not yet taken by the reader
+        self._news = asyncio.Event()
+        self._pump: asyncio.Task[None] | None = None
         self._cut: Ending | None = None
         self._stored: asyncio.Task[bool] | None = None
         self._on_settled: Callable[[RunningResponse], None] = lambda _: None
@@ -57,7 +64,7 @@ class RunningResponse:
 
     def snapshot(self) -> Response | None:
         """The response as it stands, or None once it has ended: then the store has the truth, or will."""
-        return None if self._lifecycle.ended else self._lifecycle.snapshot()
+        return None if self._lifecycle.ended else self._snapshot()
 
     def facts(self) -> dict[str, str | int]:
         """What the log says of it."""
@@ -80,23 +87,30 @@ class RunningResponse:
         Harmless if it has ended."""
         self._generation.abort()
         if not self._lifecycle.ended:
+            if self._pump is not None:
+                # It may wait for an engine that is stuck.
+                self._pump.cancel()
             self._end(self._cut or Cancelled())
 
     async def events(self) -> AsyncGenerator[ResponseEvent, None]:
-        """The events, as they happen; the last one comes after the final state was stored.
+        """The events, as they happen; the last one comes after the final state was stored. Text that waits for the
+        reader is one delta. The response goes on to its end whether or not it is read.
 
         Raises StoreError before the first event if the response could not be stored at all. Closing the generator, or
         cancelling its task, cancels the response, which is then stored as such.
         """
         try:
             await self._begin()
-            for event in self._lifecycle.start():
-                yield event
-            async for output in self._generation:
-                for event in self._take(output):
+            self._told = self._lifecycle.start()
+            self._news.set()
+            pump = self._pump = self._background.start(self._run())
+            pump.add_done_callback(lambda _: self._news.set())
+            while self._told or not pump.done():
+                await self._news.wait()
+                self._news.clear()
+                for event in self._take_told():
                     yield event
-            for event in await self._last_events():
-                yield event
+            pump.result()
         finally:
             # Nothing here may wait: a closed generator gets no chance to.
             self.leave()
@@ -111,16 +125,38 @@ class RunningResponse:
             self._recorder = None
             raise
 
-    def _take(self, output: Output) -> list[ResponseEvent]:
+    async def _run(self) -> None:
+        """From the engine to lifecycle and store, at the pace of the engine."""
+        async for output in self._generation:
+            self._take(output)
+        last = await self._last_events()
+        self._told += last
+
+    def _take(self, output: Output) -> None:
         self._output_tokens += output.tokens
         self._cached_tokens = output.cached_tokens
-        events = self._lifecycle.text(output.text) if output.text else []
+        if output.text:
+            self._waiting.append(output.text)
         if output.finish is not None:
-            # Ended before anything of it is sent: a reader who takes long does not hold up the store.
-            return events + self._end(self._ending(output.finish))
-        if self._recorder is not None:
-            self._recorder.progress(self._lifecycle.snapshot)
-        return events
+            self._end(self._ending(output.finish))
+        elif self._recorder is not None:
+            self._recorder.progress(self._snapshot)
+        self._news.set()
+
+    def _take_told(self) -> list[ResponseEvent]:
+        self._tell()
+        told, self._told = self._told, []
+        return told
+
+    def _tell(self) -> None:
+        # Merged before it is numbered: once told, a delta stays as it is.
+        if self._waiting:
+            self._told += self._lifecycle.text("".join(self._waiting))
+            self._waiting.clear()
+
+    def _snapshot(self) -> Response:
+        self._tell()
+        return self._lifecycle.snapshot()
 
     def _ending(self, finish: FinishReason) -> Ending:
         match finish:
@@ -137,17 +173,17 @@ class RunningResponse:
             case _:
                 assert_never(finish)
 
-    def _end(self, ending: Ending) -> list[ResponseEvent]:
-        events = self._lifecycle.end(ending, self._usage())
+    def _end(self, ending: Ending) -> None:
+        self._tell()
+        self._told += self._lifecycle.end(ending, self._usage())
         if self._recorder is None:
             self._on_settled(self)
         else:
             self._stored = self._recorder.end(self._lifecycle.snapshot())
             self._stored.add_done_callback(lambda _: self._on_settled(self))
-        return events
 
     async def _last_events(self) -> list[ResponseEvent]:
-        if self._stored is None or await asyncio.shield(self._stored):
+        if self._stored is None or await self._stored:
             return [self._lifecycle.last_event()]
         return [self._lifecycle.fail(NOT_STORED), self._lifecycle.last_event()]
 

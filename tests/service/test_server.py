@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -21,6 +24,7 @@ from service.store import Bounds, open_store
 from tests.service.conftest import ANSWERS, LONG
 from tests.service.served import WAIT, Served, bound_port, final, names, read_until, refusal, serving, text_of
 
+Call = Any  # the stubs know it as generic, grpc does not
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -134,11 +138,13 @@ async def test_after_the_grace_the_rest_fails_with_what_was_generated(served: Se
     assert await stored(served, response.id) == response
 
 
-async def test_a_reader_who_does_not_read_cannot_keep_the_server_from_stopping(tmp_path: Path) -> None:
-    """The first event is more than the connection holds for a reader, so the call waits although the engine is done."""
+@asynccontextmanager
+async def stalled(folder: Path, **fields: Any) -> AsyncIterator[tuple[Served, Call]]:
+    """A server and a call for a long answer that stands still: its first event is more than the connection holds for
+    a reader. The engine has begun with it."""
     small_window = [("grpc.http2.lookahead_bytes", 1024), ("grpc.http2.bdp_probe", 0)]
     async with (
-        serving(tmp_path, ANSWERS, context=200_000) as served,
+        serving(folder, ANSWERS, context=200_000) as served,
         grpc.aio.insecure_channel(served.address, options=small_window) as channel,
     ):
         begun, loop = asyncio.Event(), asyncio.get_running_loop()
@@ -148,18 +154,34 @@ async def test_a_reader_who_does_not_read_cannot_keep_the_server_from_stopping(t
             return False
 
         served.gate.fail = on_call
-        request = CreateResponseRequest(instructions="n" * 150_000)
-        request.input.text = "hi"
+        served.gate.hold_after(3)
+        request = CreateResponseRequest(instructions="n" * 150_000, **fields)
+        request.input.text = "long"
         call = ResponsesServiceStub(channel).CreateResponse(request, timeout=WAIT)
         await begun.wait()
-        await served.model.engine.drain()
-        (record,) = await served.store.unfinished()
-        assert record.id in served.server.running
-        await served.server.stop(grace=0)
-        response = await stored(served, record.id)
-        assert response.status == ResponseStatus.RESPONSE_STATUS_FAILED
-        assert response.error.message == "the server was stopped"
+        yield served, call
         call.cancel()
+
+
+async def test_the_answer_of_a_reader_who_does_not_read_is_stored_all_the_same(tmp_path: Path) -> None:
+    async with stalled(tmp_path) as (served, _):
+        (record,) = await served.store.unfinished()
+        served.gate.open()
+        assert await served.server.running.ended(within=WAIT)
+        response = await served.stub.GetResponse(GetResponseRequest(id=record.id), timeout=WAIT)
+        assert (response.status, text_of(response)) == (ResponseStatus.RESPONSE_STATUS_COMPLETED, LONG)
+        await served.server.stop(grace=0)
+        assert await stored(served, record.id) == response
+
+
+async def test_text_that_waits_for_its_reader_is_one_delta(tmp_path: Path) -> None:
+    async with stalled(tmp_path, store=False) as (served, call):
+        served.gate.open()
+        assert await served.server.running.ended(within=WAIT)
+        events = [event async for event in call]
+    assert names(events).count("output_text_delta") == 1
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    assert text_of(final(events)) == LONG
 
 
 async def test_a_step_without_an_end_cannot_keep_responses_from_being_stored(served: Served) -> None:
