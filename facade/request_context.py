@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from common.request_id import is_request_id
 from facade.client import Metadata
 
-SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 # Header, and what its value must look like. A value that gRPC cannot carry, or that would use up the room it has for
 # metadata, stays behind; a key that does is unknown to the service anyway.
 PASSED_ON = {
@@ -29,9 +29,9 @@ NOTES = web.RequestKey("notes", Notes)
 
 
 def request_id_of(headers: Mapping[str, str]) -> str:
-    """The client's `x-request-id` if it is a plain word of at most 128 characters, else a new id."""
+    """The client's `x-request-id` if it is one that the service takes too, else a new id."""
     given = headers.get("x-request-id", "")
-    return given if SANE_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"
+    return given if is_request_id(given) else f"req_{uuid.uuid4().hex}"
 
 
 def metadata_of(request: web.Request) -> Metadata:

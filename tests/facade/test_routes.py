@@ -157,23 +157,24 @@ async def test_a_websocket_is_refused_with_a_sentence(url: str, http: aiohttp.Cl
         assert "WebSocket" in (await error_of(reply))["message"]
 
 
+@pytest.mark.parametrize("given", ["my-id.1", "a/b:c+d=", "x" * 128])
 async def test_a_sane_request_id_is_kept_and_passed_on(
-    service: FakeService, url: str, http: aiohttp.ClientSession
+    given: str, service: FakeService, url: str, http: aiohttp.ClientSession
 ) -> None:
     service.script = scripts.text("Hi")
     headers = {
-        "x-request-id": "my-id.1",
+        "x-request-id": given,
         "Authorization": "Bearer key",
         "traceparent": "00-aa-bb-01",
         "Idempotency-Key": "once",
     }
     async with http.post(f"{url}/v1/responses", json={"input": "hi"}, headers=headers) as reply:
-        assert reply.headers["x-request-id"] == "my-id.1"
+        assert reply.headers["x-request-id"] == given
     passed = {name: service.metadata[0].get(name.lower()) for name in headers}
     assert passed == headers
 
 
-@pytest.mark.parametrize("given", ["", "a b", "x" * 129, "ünï"])
+@pytest.mark.parametrize("given", ["", "a b", "a,b", "x" * 129, "ünï"])
 async def test_any_other_request_id_is_replaced(
     given: str, service: FakeService, url: str, http: aiohttp.ClientSession
 ) -> None:
