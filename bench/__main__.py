@@ -28,6 +28,7 @@ from bench.rows import ENGINE, LLAMA, follow_up_row, growth_row, peak_row, rate_
 from bench.sse_client import ClientError
 from bench.workloads import WORKLOADS, Rates, Workload, WorkloadError, measure
 from inference.types import ModelFileError
+from launcher.__main__ import HUGE_PAGES
 
 SEED = 20261122
 FAILURES = (PeerError, PeerBuildError, ProductError, PromptError, ClientError, WorkloadError, ModelFileError)
@@ -90,7 +91,8 @@ async def start_peers(options: Options) -> list[Peer]:
         LLAMA: [str(python), "-m", "bench.llama_peer", model, threads],
         ENGINE: [sys.executable, "-m", "bench.engine_peer", model, str(options.cache_dir), threads],
     }
-    return [await Peer.start(name, command, ROOT, environ) for name, command in commands.items()]
+    environs = {LLAMA: environ, ENGINE: {**HUGE_PAGES, **environ}}  # as the launcher runs it
+    return [await Peer.start(name, command, ROOT, environs[name]) for name, command in commands.items()]
 
 
 def say(line: str) -> None:

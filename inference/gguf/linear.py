@@ -68,7 +68,7 @@ class QuantizedLayers:
 
     def __init__(self, graph: GraphBuilder) -> None:
         self._graph = graph
-        self._block_sums: dict[int, str] = {}
+        self._shapes: dict[int, str] = {}
         self._sums_of: dict[str, str] = {}
 
     def linear(self, name: str, x: str, tensors: Sequence[Any]) -> str:
@@ -97,13 +97,21 @@ class QuantizedLayers:
         return self._graph.node("Gemm", [self._block_sum(x, weight.shape[1]), offsets, product])
 
     def _block_sum(self, x: str, inputs: int) -> str:
-        """[rows, inputs] to [rows, inputs/32]; made once per activation."""
+        """[rows, inputs] to [rows, inputs/32]; made once per activation.
+
+        A reduction: as a product with a matrix of zeros and ones it would read that matrix in every step.
+        """
         if x not in self._sums_of:
-            if inputs not in self._block_sums:
-                pattern = np.kron(np.eye(inputs // BLOCK, dtype=np.float32), np.ones((BLOCK, 1), np.float32))
-                self._block_sums[inputs] = self._graph.constant(f"block_sum_{inputs}", pattern)
-            self._sums_of[x] = self._graph.node("MatMul", [x, self._block_sums[inputs]])
+            blocks = self._graph.node("Reshape", [x, self._blocks_shape(inputs // BLOCK)])
+            self._sums_of[x] = self._graph.node("ReduceSum", [blocks, "last_axis"], keepdims=0)
         return self._sums_of[x]
+
+    def _blocks_shape(self, blocks: int) -> str:
+        if not self._shapes:
+            self._graph.small("last_axis", np.array([2], np.int64))
+        if blocks not in self._shapes:
+            self._shapes[blocks] = self._graph.small(f"blocks_{blocks}", np.array([-1, blocks, BLOCK], np.int64))
+        return self._shapes[blocks]
 
     def embedding(self, name: str, ids: str, tensor: Any) -> str:
         weight = read_quantized(tensor)
