@@ -15,7 +15,7 @@ class Live:
     __slots__ = ("_detokenizer", "_length_limit", "_stops", "sampler", "sequence")
 
     def __init__(self, request: GenerationRequest, token_bytes: Table[bytes], max_length: int) -> None:
-        self.sequence = Sequence(request.id, list(request.prompt))
+        self.sequence = Sequence(request.id, list(request.prompt), request.domain)
         self.sampler = SamplerState(request.sampling)
         self._detokenizer = Detokenizer(token_bytes)
         self._stops = StopMatcher(request.sampling.stop)

@@ -33,13 +33,14 @@ def _cost(table: SlotTable, window: range, taken: list[int], reading: Sequence |
 
 
 def admit(table: SlotTable, sequence: Sequence, block: range) -> list[Move]:
-    """Give an idle slot, at least one of which exists, to a new sequence, with the longest prefix found anywhere.
+    """Give an idle slot, at least one of which exists, to a new sequence, with the longest prefix found anywhere in its
+    domain.
 
     `block` are the slots that decode; if there are any, the slot is a neighbour of theirs. At least two tokens
     of the prompt are left to compute, so that its last chunk has two rows.
     """
     prompt = sequence.tokens
-    source, match = table.longest_prefix(prompt, len(prompt) - 2)
+    source, match = table.longest_prefix(prompt, len(prompt) - 2, sequence.domain)
     oldest = table.oldest()
     worth_taking = source == oldest or 2 * match >= table[source].length
     if match and table[source].sequence is None and worth_taking:

@@ -15,6 +15,7 @@ class Sequence:
 
     id: str
     tokens: list[int]
+    domain: str = ""  # only a sequence of the same one may reuse what this one computed
     prompt_length: int = field(init=False)
     slot: int = -1
     written: int = 0
@@ -41,7 +42,3 @@ class Sequence:
     @property
     def prefilled(self) -> bool:
         return self.written >= self.prompt_length
-
-    @property
-    def generated(self) -> int:
-        return len(self.tokens) - self.prompt_length

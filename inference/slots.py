@@ -13,11 +13,12 @@ MIN_KEPT = 2  # what one prompt token saves is less than keeping and finding it 
 class Slot:
     """A slot is busy with `sequence`, or idle and keeps the leading tokens `kept` (often none).
 
-    `used` orders idle slots from least to most recently used; 0 where nothing is kept.
+    `domain` says whose they are. `used` orders idle slots from least to most recently used; 0 where nothing is kept.
     """
 
     sequence: Sequence | None = None
     kept: list[int] = field(default_factory=list)
+    domain: str = ""
     used: int = 0
 
     @property
@@ -59,7 +60,7 @@ class SlotTable:
         assert slot.sequence is sequence
         slot.sequence, sequence.slot = None, -1
         kept = sequence.exact if sequence.exact >= MIN_KEPT else 0
-        slot.kept = sequence.tokens[:kept]
+        slot.kept, slot.domain = sequence.tokens[:kept], sequence.domain
         self._touch(slot)
 
     def forget(self, indices: Iterable[int]) -> None:
@@ -68,14 +69,17 @@ class SlotTable:
             self._slots[index].kept = []
             self._slots[index].used = 0
 
-    def longest_prefix(self, prompt: list[int], limit: int) -> tuple[int, int]:
-        """(slot, length) of the longest exact beginning of the prompt in any slot, of at most `limit` tokens.
+    def longest_prefix(self, prompt: list[int], limit: int, domain: str) -> tuple[int, int]:
+        """(slot, length) of the longest exact beginning of the prompt in any slot of its domain, of at most `limit`
+        tokens.
 
         Of equally long ones an idle slot is preferred to a busy one, then the one with the least to lose.
         """
         best = (0, False, 0, 0)
         for index, slot in enumerate(self._slots):
             sequence = slot.sequence
+            if domain != (slot.domain if sequence is None else sequence.domain):
+                continue
             tokens, exact = (slot.kept, len(slot.kept)) if sequence is None else (sequence.tokens, sequence.exact)
             length = common_prefix(tokens, prompt, min(exact, limit))
             if length >= MIN_KEPT:
@@ -99,8 +103,10 @@ class SlotTable:
         """The idle target keeps the source's first `length` tokens, which are exact, and nothing else."""
         origin, slot = self._slots[source], self._slots[target]
         assert slot.sequence is None
-        tokens = origin.kept if origin.sequence is None else origin.sequence.tokens
-        slot.kept = tokens[:length]
+        tokens, domain = origin.kept, origin.domain
+        if origin.sequence is not None:
+            tokens, domain = origin.sequence.tokens, origin.sequence.domain
+        slot.kept, slot.domain = tokens[:length], domain
         slot.used = origin.used
         return Copy(source, target, length)
 

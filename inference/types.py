@@ -35,11 +35,15 @@ class SamplingParams:
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """A prompt of at least one token id; `id` is unique among the requests that live at the same time."""
+    """A prompt of at least one token id; `id` is unique among the requests that live at the same time.
+
+    domain: who may learn from `cached_tokens` what was asked before; computations are reused within one domain only.
+    """
 
     id: str
     prompt: tuple[int, ...]
     sampling: SamplingParams
+    domain: str = ""
 
 
 class FinishReason(Enum):
@@ -98,12 +102,16 @@ class QueueFull(InferenceError):
 
 
 class ContextLengthExceeded(InferenceError):
-    """The prompt leaves no room for an answer; `limit` is the longest prompt that does, in tokens."""
+    """The prompt leaves no room for an answer; `limit` is the longest prompt that does, in tokens.
 
-    def __init__(self, prompt_tokens: int, limit: int) -> None:
-        super().__init__(f"The prompt has {prompt_tokens} tokens; at most {limit} fit.")
+    at_least: the prompt was not encoded, and `prompt_tokens` is the fewest it can have.
+    """
+
+    def __init__(self, prompt_tokens: int, limit: int, *, at_least: bool = False) -> None:
+        super().__init__(f"The prompt has {'at least ' * at_least}{prompt_tokens} tokens; at most {limit} fit.")
         self.prompt_tokens = prompt_tokens
         self.limit = limit
+        self.at_least = at_least
 
 
 class EngineStopped(InferenceError):

@@ -56,7 +56,7 @@ class Admission:
             request, default_max_tokens=self._default_max_output_tokens, context=model.context_length
         )
         response = initial_response(request, id=new_response_id(), model=model.name, created_at=int(self._now()))
-        generation = model.engine.submit(GenerationRequest(response.id, prompt, sampling))
+        generation = model.engine.submit(GenerationRequest(response.id, prompt, sampling, domain=owner))
         recorder = self._recorder(owner, request, items, response) if is_stored(request) else None
         running = RunningResponse(
             owner, response, new_message_id(), generation, len(prompt), recorder, self._background, self._now

@@ -89,6 +89,14 @@ def test_a_prefix_hit_does_not_change_the_answer() -> None:
     assert replace(hit, cached_tokens=0) == cold["next"]
 
 
+def test_a_prompt_that_another_domain_asked_before_is_computed_anew() -> None:
+    with running(ScriptedRunner()) as (engine, listener):
+        for name, domain in (("one", "ann"), ("two", "bob"), ("three", "bob")):
+            engine.submit(replace(request(name, range(1, 21)), domain=domain))
+            listener.until_ended(name)
+    assert [listener.whole(name).cached_tokens for name in ("one", "two", "three")] == [0, 0, 18]
+
+
 def test_a_repeated_prompt_reuses_all_but_two_tokens() -> None:
     with running(ScriptedRunner()) as (engine, listener):
         for name in ("one", "two"):

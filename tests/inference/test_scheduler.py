@@ -177,7 +177,7 @@ def test_a_lonely_sequence_is_never_moved() -> None:
     for turn in range(4):
         sequence = Sequence(f"turn {turn}", list(range(10 * (turn + 1))))
         scheduler.add(sequence)
-        while sequence.generated < 5:
+        while len(sequence.tokens) - sequence.prompt_length < 5:
             plan = scheduler.plan()
             assert plan.moves == ()
             if plan.chunk is not None:
@@ -188,3 +188,23 @@ def test_a_lonely_sequence_is_never_moved() -> None:
                 sequence.tokens.append(1000)
         assert sequence.cached == 10 * turn
         scheduler.finish(sequence)
+
+
+def test_a_prefix_is_reused_only_within_its_domain() -> None:
+    """Kept or still running, moved or copied: what one domain computed is a miss for another."""
+    scheduler = Scheduler(slots=4, chunk=8, chunk_alone=8)
+    cached = []
+    for domain in ("ann", "bob", "ann", "bob", "eve"):
+        sequence = Sequence(f"turn {len(cached)}", list(range(8)), domain)
+        scheduler.add(sequence)
+        while not sequence.prefilled:
+            plan = scheduler.plan()
+            if plan.chunk is not None:
+                scheduler.read(plan.chunk)
+            if plan.decode is not None:
+                scheduler.decoded(plan.decode)
+        sequence.tokens.append(1000)
+        cached.append(sequence.cached)
+        if domain == "ann":
+            scheduler.finish(sequence)
+    assert cached == [0, 0, 6, 6, 0]

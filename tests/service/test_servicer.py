@@ -195,6 +195,16 @@ async def test_a_foreign_response_is_like_an_unknown_one(tmp_path: Path) -> None
         assert (await served.stub.GetResponse(request, metadata=key("alice"), timeout=WAIT)).id == theirs
 
 
+async def test_nobody_learns_from_the_cached_tokens_what_another_owner_asked(tmp_path: Path) -> None:
+    async with serving(tmp_path, ANSWERS, owner_of=lambda key: key) as served:
+        cached = []
+        for owner in ("alice", "bob", "bob"):
+            response = await served.answer("hi", caller=(("authorization", f"Bearer {owner}"),))
+            cached.append(response.usage.input_tokens_details.cached_tokens)
+    assert cached[:2] == [0, 0]
+    assert cached[2] > 0
+
+
 async def test_a_foreign_running_response_is_like_an_unknown_one(tmp_path: Path) -> None:
     async with serving(tmp_path, ANSWERS, owner_of=lambda key: key) as served:
         served.gate.hold_after(3)
