@@ -15,7 +15,8 @@ from inference.stream import Generation
 from inference.types import FinishReason, Output
 from service.background import Background
 from service.lifecycle import Cancelled, Completed, Ending, Failed, LengthReached, Lifecycle
-from service.recorder import Recorder, status_name
+from service.recorder import Recorder
+from service.status import status_name
 
 STOPPED = Failed("unavailable", "the server was stopped")
 MODEL_FAILED = Failed("model_error", "The model failed while it generated this response.")

@@ -14,6 +14,7 @@ from answerd.v1.item_pb2 import Item, ItemStatus, MessageItem, Role
 from answerd.v1.response_pb2 import Response, ResponseStatus
 from service.errors import previous_response_not_found, previous_response_not_usable
 from service.ids import new_message_id
+from service.status import status_name
 from service.validate.items import part_text
 
 USABLE = frozenset({ResponseStatus.RESPONSE_STATUS_COMPLETED, ResponseStatus.RESPONSE_STATUS_INCOMPLETE})
@@ -48,7 +49,8 @@ LoadChain = Callable[[str, str], Awaitable[Sequence[StoredTurn] | None]]
 def normalise_input(request: CreateResponseRequest, new_id: Callable[[], str] = new_message_id) -> ItemList:
     """The input of a validated request as it is stored: a list of items, a plain string being one user message.
 
-    Every message has an identifier, the caller's own if it gave one, and a status; log-probabilities are dropped.
+    Every message has an identifier, the caller's own if it gave one, and a status; log-probabilities and
+    annotations are dropped.
     """
     items = ItemList()
     if request.input.WhichOneof("form") == "text":
@@ -69,6 +71,7 @@ def _normalise(message: MessageItem, new_id: Callable[[], str]) -> None:
     for part in message.content:
         if part.HasField("output_text"):
             part.output_text.ClearField("logprobs")
+            part.output_text.ClearField("annotations")
 
 
 async def load_history(load_chain: LoadChain, owner: str, previous_response_id: str) -> list[Item]:
@@ -88,12 +91,7 @@ def _check_usable(response_id: str, parent: Response) -> None:
     if parent.status not in USABLE:
         # A response that was just admitted may not have been written yet.
         status = parent.status or ResponseStatus.RESPONSE_STATUS_IN_PROGRESS
-        raise previous_response_not_usable(response_id, _status_name(status))
-
-
-def _status_name(status: ResponseStatus.ValueType) -> str:
-    """A status as the JSON spells it."""
-    return ResponseStatus.Name(status).removeprefix("RESPONSE_STATUS_").lower()
+        raise previous_response_not_usable(response_id, status_name(status))
 
 
 def chat_messages(instructions: str | None, items: Iterable[Item]) -> list[ChatMessage]:

@@ -6,20 +6,16 @@ It decides when to write and what a failing write means. It knows neither events
 import asyncio
 from collections.abc import Callable
 
-from answerd.v1.response_pb2 import Response, ResponseStatus
+from answerd.v1.response_pb2 import Response
 from common.logging import get_logger
 from service.background import Background
+from service.status import status_name
 from service.store.errors import StoreError
 from service.store.protocol import Record, Store
 
 CHECKPOINT_SECONDS = 1.0
 
 log = get_logger("service.recorder")
-
-
-def status_name(status: ResponseStatus.ValueType) -> str:
-    """A status as the store and the JSON spell it, as in `in_progress`."""
-    return ResponseStatus.Name(status).removeprefix("RESPONSE_STATUS_").lower()
 
 
 class Recorder:

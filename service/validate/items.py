@@ -10,7 +10,7 @@ from answerd.v1.item_pb2 import FunctionCallItem, FunctionCallOutputItem, Item, 
 from service.errors import Reason
 from service.validate.faults import MAX_TEXT, Faults
 
-MAX_CALL_ID = 64
+MAX_ID = 64
 NOT_TEXT = frozenset({"input_image", "input_file", "input_video"})
 PARTS_OF: Mapping[int, tuple[str, ...]] = {
     Role.ROLE_USER: ("input_text",),
@@ -47,6 +47,7 @@ def _check_item(path: str, item: Item, faults: Faults) -> None:
 
 def _check_message(path: str, item: Item, faults: Faults) -> None:
     message = item.message
+    faults.length(f"{path}.id", message.id, MAX_ID)
     if message.role == Role.ROLE_UNSPECIFIED:
         faults.missing(f"{path}.role")
     else:
@@ -75,7 +76,7 @@ def _check_call_output(path: str, output: FunctionCallOutputItem, faults: Faults
 def _check_call_id(path: str, call_id: str, faults: Faults) -> None:
     if not call_id:
         faults.missing(f"{path}.call_id")
-    faults.length(f"{path}.call_id", call_id, MAX_CALL_ID)
+    faults.length(f"{path}.call_id", call_id, MAX_ID)
 
 
 def _check_parts(path: str, parts: Iterable[ContentPart], fitting: tuple[str, ...] | None, faults: Faults) -> None:

@@ -143,9 +143,11 @@ def test_items_keep_their_ids_and_get_those_they_lack() -> None:
     assert texts(stored.items) == ["a", "b"]
 
 
-def test_stored_messages_have_a_status_and_no_log_probabilities() -> None:
+def test_stored_messages_have_a_status_and_nothing_that_only_the_answer_had() -> None:
     cut_off = {**say("ASSISTANT", "b")["message"], "status": "ITEM_STATUS_INCOMPLETE"}
-    cut_off["content"] = [{"outputText": {"text": "b", "logprobs": [{"token": "b"}]}}]
+    cut_off["content"] = [
+        {"outputText": {"text": "b", "logprobs": [{"token": "b"}], "annotations": [{"urlCitation": {}}]}}
+    ]
     going_on = {**say("ASSISTANT", "c")["message"], "status": "ITEM_STATUS_IN_PROGRESS"}
     stored = as_dicts(normalise_input(request_of(items={"items": [{"message": cut_off}, {"message": going_on}]})))
     assert [message["status"] for message in stored] == ["ITEM_STATUS_INCOMPLETE", ITEM_COMPLETED]
