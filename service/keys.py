@@ -47,11 +47,6 @@ class KeyRing:
         """The keys of a file; None stands for no file. Raises KeysFileError."""
         return cls() if path is None else cls(_read(path))
 
-    @property
-    def required(self) -> bool:
-        """Whether a request needs a key."""
-        return self._entries is not None
-
     def owner_of(self, key: str | None) -> str | None:
         """The owner of a key, or None for a missing or unknown one.
 

@@ -35,12 +35,10 @@ def refusal(path: Path) -> str:
 def test_without_a_file_everybody_is_the_local_owner(key: str | None) -> None:
     ring = KeyRing.load(None)
     assert ring.owner_of(key) == "local"
-    assert not ring.required
 
 
 def test_a_key_belongs_to_the_owner_of_its_line(tmp_path: Path) -> None:
     ring = KeyRing.load(written(tmp_path, f"# the team\n\nalice {ALICE}  # laptop\n  bob {BOB.upper()}\n"))
-    assert ring.required
     assert [ring.owner_of(key) for key in ("alice's key", "bob's key")] == ["alice", "bob"]
 
 
