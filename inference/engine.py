@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from inference.core import EngineCore
 from inference.runner import Runner
 from inference.types import (
+    MIN_ROOM,
     ContextLengthExceeded,
     EngineStats,
     EngineStopped,
@@ -57,7 +58,7 @@ class Engine:
         self._runner = runner
         self._core = EngineCore(runner, token_bytes, end_tokens, chunk, chunk_alone)
         self._deliver = deliver
-        self._longest_prompt = runner.max_length - 2
+        self._longest_prompt = runner.max_length - MIN_ROOM
         self._commands: queue.SimpleQueue[GenerationRequest | Abort | Stop] = queue.SimpleQueue()
         # Held for the moment between "is it open?" and the put, so that no request follows the last look.
         self._door = threading.Lock()

@@ -65,7 +65,7 @@ class Tokenizer:
         segments = list(segments)
         fewest = -(-sum(len(text) for text, _ in segments) // self._longest)
         if limit is not None and fewest > limit:
-            raise ContextLengthExceeded(fewest, limit)
+            raise ContextLengthExceeded(fewest, limit, at_least=True)
         with self._lock:
             return tuple(token for text, is_control in segments for token in self._encode(text, is_control))
 

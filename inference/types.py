@@ -11,6 +11,8 @@ Error tree:
 from dataclasses import dataclass
 from enum import Enum
 
+MIN_ROOM = 2  # positions of its slot that a prompt must leave free
+
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:

@@ -158,8 +158,10 @@ def model_not_found(model: str) -> ServiceError:
     return ServiceError(Reason.MODEL_NOT_FOUND, message, param="model")
 
 
-def context_length_exceeded(prompt_tokens: int, limit: int) -> ServiceError:
-    message = f"The prompt has {prompt_tokens} tokens, but at most {limit} fit into the model's context."
+def context_length_exceeded(prompt_tokens: int, limit: int, at_least: bool) -> ServiceError:
+    """at_least: the prompt was not encoded, and has so many tokens or more."""
+    tokens = f"{'at least ' * at_least}{prompt_tokens} tokens"
+    message = f"The prompt has {tokens}, but at most {limit} fit into the model's context."
     details = {"prompt_tokens": str(prompt_tokens), "limit": str(limit)}
     return ServiceError(Reason.CONTEXT_LENGTH_EXCEEDED, message, param="input", details=details)
 
@@ -208,7 +210,7 @@ def service_error_of(error: BaseException, request_id: str) -> ServiceError:
         case EngineStopped():
             return unavailable()
         case ContextLengthExceeded():
-            return context_length_exceeded(error.prompt_tokens, error.limit)
+            return context_length_exceeded(error.prompt_tokens, error.limit, error.at_least)
         case TemplateError():
             # Templates are compiled at the start, so here the template refused the messages, in its own words.
             return invalid_value("input", str(error)[:MAX_SENTENCE])

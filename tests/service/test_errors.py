@@ -164,6 +164,11 @@ def test_an_overlong_prompt_is_told_with_both_numbers() -> None:
     assert (told.param, told.details) == ("input", {"prompt_tokens": "9000", "limit": "4095"})
 
 
+def test_an_estimate_is_told_as_one() -> None:
+    told = service_error_of(ContextLengthExceeded(9000, 4095, at_least=True), "req_1")
+    assert "at least 9000 tokens" in told.message
+
+
 def test_an_unknown_exception_is_told_with_the_request_id_alone() -> None:
     told = service_error_of(ValueError("/etc/passwd"), "req_1")
     assert told.message == "Internal error (request req_1)"
