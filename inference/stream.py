@@ -119,15 +119,19 @@ class AsyncEngine:
     def submit(self, request: GenerationRequest) -> Generation:
         """Accept a request or refuse it at once: QueueFull, ContextLengthExceeded, EngineStopped."""
         assert request.id not in self._live, "ids are unique among live requests"
-        if not self._open:
-            raise EngineStopped("The engine takes no new requests: it is shutting down.")
-        if len(self._live) >= self._limit:
-            raise QueueFull(f"{len(self._live)} requests run or wait; no more are taken until one ends.")
+        self.check_room()
         self._engine.submit(request)
         generation = Generation(request.id, self._engine)
         self._live[request.id] = generation
         self._empty.clear()
         return generation
+
+    def check_room(self) -> None:
+        """Raise what `submit` would raise now whatever the request: QueueFull, EngineStopped."""
+        if not self._open:
+            raise EngineStopped("The engine takes no new requests: it is shutting down.")
+        if len(self._live) >= self._limit:
+            raise QueueFull(f"{len(self._live)} requests run or wait; no more are taken until one ends.")
 
     async def drain(self) -> None:
         """Take no new requests, and return when none lives."""

@@ -3,6 +3,7 @@
 Whatever refuses it does so before anything is stored or streamed. It knows no gRPC.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -21,7 +22,11 @@ from service.running import RunningResponses
 from service.sampling import sampling_params
 from service.store import Record, Store
 from service.validate import validate
+from service.validate.counts import check_length, count_parts
 from service.validate.request import DEFAULT_MODEL, check_model
+
+# Below it, looking at all of them takes about a millisecond: less than a thread is worth.
+MANY_PARTS = 100
 
 
 class Admission:
@@ -48,9 +53,11 @@ class Admission:
 
         Raises ServiceError, and what `service_error_of` knows: StoreError, TemplateError and InferenceError.
         """
-        validate(request)
+        check_length(request, model.longest_prompt)
+        items = await _read(request)
         check_model(request.model or DEFAULT_MODEL, model.name)
-        items = normalise_input(request)
+        # Looked at again when it is submitted; until then much would be done for nothing.
+        model.engine.check_room()
         prompt = await self._prompt(owner, request, items, model)
         sampling = sampling_params(
             request, default_max_tokens=self._default_max_output_tokens, context=model.context_length
@@ -70,7 +77,12 @@ class Admission:
         history = []
         if request.HasField("previous_response_id"):
             history = await load_history(self._store.chain, owner, request.previous_response_id)
-        return await model.prompt(chat_messages(request.instructions, [*history, *items.items]))
+        conversation = [*history, *items.items]
+        if len(conversation) > MANY_PARTS:
+            messages = await asyncio.to_thread(chat_messages, request.instructions, conversation)
+        else:
+            messages = chat_messages(request.instructions, conversation)
+        return await model.prompt(messages)
 
     def _recorder(self, owner: str, request: CreateResponseRequest, items: ItemList, response: Response) -> Recorder:
         record = Record(
@@ -82,3 +94,14 @@ class Admission:
             response=response.SerializeToString(),
         )
         return Recorder(self._store, record, self._background, self._steady)
+
+
+async def _read(request: CreateResponseRequest) -> ItemList:
+    if count_parts(request) > MANY_PARTS:
+        return await asyncio.to_thread(_validated, request)
+    return _validated(request)
+
+
+def _validated(request: CreateResponseRequest) -> ItemList:
+    validate(request)
+    return normalise_input(request)

@@ -19,12 +19,13 @@ from inference.model import ModelDirectory
 from inference.runner import Runner
 from inference.stream import AsyncEngine
 from inference.tokenizer import Tokenizer
-from inference.types import ModelFileError
+from inference.types import MIN_ROOM, ModelFileError
 from service.validate.request import DEFAULT_MODEL
 
 OWNED_BY = "answerd"
 # Below it, rendering and encoding take about a millisecond: less than a thread is worth.
 LONG_TEXT = 4000
+MANY_MESSAGES = 100
 
 Progress = Callable[[float], None]
 Precision = Literal["int4", "float16", "float32"]
@@ -55,6 +56,7 @@ class ServedModel:
     ) -> None:
         """created: seconds since 1970. context_length: tokens of prompt and answer together, of one slot."""
         self.name, self.created, self.context_length, self.engine = name, created, context_length, engine
+        self.longest_prompt = context_length - MIN_ROOM
         self._tokenizer, self._template = tokenizer, template
 
     def card(self) -> Model:
@@ -66,13 +68,13 @@ class ServedModel:
 
         Raises TemplateError if the template refuses the messages, ContextLengthExceeded if they cannot fit.
         """
-        if sum(len(message["content"]) for message in messages) > LONG_TEXT:
+        if len(messages) > MANY_MESSAGES or sum(len(message["content"]) for message in messages) > LONG_TEXT:
             return await asyncio.to_thread(self._encode, messages)
         return self._encode(messages)
 
     def _encode(self, messages: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
         segments: list[Segment] = self._template.render(messages)
-        return self._tokenizer.encode(segments, limit=self.context_length)
+        return self._tokenizer.encode(segments, limit=self.longest_prompt)
 
 
 def load_model(settings: Settings, progress: Progress) -> LoadedModel:

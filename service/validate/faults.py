@@ -14,6 +14,8 @@ MAX_TEXT = 10_485_760
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 FIELD_NUMBERS = {field.name: field.number for field in CreateResponseRequest.DESCRIPTOR.fields}
 MAX_KEY_IN_PATH = 64
+# Whoever made so many mends them first; a client is told fewer.
+MAX_FAULTS = 100
 
 
 class Faults:
@@ -23,7 +25,10 @@ class Faults:
         self._violations: dict[str, Violation] = {}
 
     def add(self, path: str, reason: Reason, message: str) -> None:
+        """Raises InvalidRequest when there are so many that looking for more is no use."""
         self._violations.setdefault(path, Violation(path, reason, message))
+        if len(self._violations) >= MAX_FAULTS:
+            self.check()
 
     def invalid(self, path: str, message: str) -> None:
         self.add(path, Reason.INVALID_VALUE, message)

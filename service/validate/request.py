@@ -10,20 +10,22 @@ from answerd.v1.reasoning_pb2 import ReasoningEffort, ReasoningSummary
 from answerd.v1.service_tier_pb2 import ServiceTier
 from answerd.v1.truncation_pb2 import Truncation
 from service.errors import Reason, model_not_found
+from service.validate.counts import check_counts
 from service.validate.faults import Faults, key_path
 from service.validate.items import check_input
 from service.validate.shape import check_shape
 from service.validate.unsupported import HONOURED_INCLUDES, check_unsupported, refusal
 
 DEFAULT_MODEL = "default"
-MAX_STOPS = 16
-MAX_NOTES, MAX_NOTE_KEY, MAX_NOTE = 16, 64, 512
+MAX_NOTE_KEY, MAX_NOTE = 64, 512
 MAX_IDENTIFIER = 64
 
 
 def validate(request: CreateResponseRequest) -> None:
-    """Raises InvalidRequest with every fault of the request: values that break a rule, and what is not honoured yet."""
+    """Raises InvalidRequest with every fault of the request, of very many the first: values that break a rule, and
+    what is not honoured yet."""
     faults = Faults()
+    check_counts(request, faults)
     check_input(request.input, faults)
     _check_run(request, faults)
     _check_sampling(request, faults)
@@ -76,8 +78,6 @@ def _check_sampling(request: CreateResponseRequest, faults: Faults) -> None:
     faults.number("top_k", request.top_k, 0)
     faults.number("min_p", request.min_p, 0, 1)
     faults.number("top_logprobs", request.top_logprobs, 0, 20)
-    if len(request.stop) > MAX_STOPS:
-        faults.invalid("stop", f"'stop' must have at most {MAX_STOPS} strings, but has {len(request.stop)}.")
     for index, text in enumerate(request.stop):
         if not text:
             faults.invalid(f"stop[{index}]", f"'stop[{index}]' must not be empty.")
@@ -105,8 +105,6 @@ def _check_hints(request: CreateResponseRequest, faults: Faults) -> None:
     faults.choice("service_tier", request.service_tier, ServiceTier.values())
     faults.length("safety_identifier", request.safety_identifier, MAX_IDENTIFIER)
     faults.length("prompt_cache_key", request.prompt_cache_key, MAX_IDENTIFIER)
-    if len(request.metadata) > MAX_NOTES:
-        faults.invalid("metadata", f"'metadata' must have at most {MAX_NOTES} keys, but has {len(request.metadata)}.")
     for key, value in sorted(request.metadata.items()):
         path = key_path("metadata", key)
         if len(key) > MAX_NOTE_KEY:

@@ -9,8 +9,6 @@ from answerd.v1.tool_choice_pb2 import AllowedTools, ToolChoiceMode
 from service.errors import quoted
 from service.validate.faults import Faults
 
-MAX_ALLOWED_TOOLS = 128
-
 
 def check_shape(request: CreateResponseRequest, faults: Faults) -> None:
     _check_tools(request, faults)
@@ -53,8 +51,8 @@ def _check_tool_choice(request: CreateResponseRequest, faults: Faults) -> None:
 
 def _check_allowed(allowed: AllowedTools, known: set[str], faults: Faults) -> None:
     path = "tool_choice.tools"
-    if not 1 <= len(allowed.tools) <= MAX_ALLOWED_TOOLS:
-        faults.invalid(path, f"'{path}' must have 1 to {MAX_ALLOWED_TOOLS} tools, but has {len(allowed.tools)}.")
+    if not allowed.tools:
+        faults.invalid(path, f"'{path}' must have at least one tool.")
     for index, tool in enumerate(allowed.tools):
         _check_known(f"{path}[{index}].name", tool.name, known, faults)
     faults.choice("tool_choice.mode", allowed.mode, ToolChoiceMode.values())

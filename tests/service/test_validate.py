@@ -105,6 +105,11 @@ def test_all_faults_are_told_in_document_order() -> None:
     ]
 
 
+def test_the_search_ends_at_a_hundred_faults() -> None:
+    faults = faults_of(request_of(items(*[{}] * 5000)))
+    assert [path for path, _ in faults] == [f"input[{index}].type" for index in range(100)]
+
+
 def test_an_empty_request_lacks_its_input() -> None:
     with pytest.raises(InvalidRequest) as caught:
         validate(CreateResponseRequest())
