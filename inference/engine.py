@@ -22,6 +22,7 @@ from inference.types import (
 )
 
 Outputs = list[tuple[str, Output]]
+BROKE = "The engine broke and has to be started again."
 Deliver = Callable[[Outputs, EngineStats], None]
 
 logger = logging.getLogger(__name__)
@@ -109,7 +110,7 @@ class Engine:
         self._thread.join()
 
     def _main(self) -> None:
-        finish, failure = FinishReason.STOPPED, "The engine was shut down."
+        finish, failure, broken = FinishReason.STOPPED, "The engine was shut down.", False
         try:
             while self._take_commands():
                 if self._core.busy:
@@ -117,9 +118,9 @@ class Engine:
                 self._hand_over(self._core.stats)
         except Exception:
             logger.exception("the engine broke; every request that lives ends")
-            finish, failure = FinishReason.FAILED, "The engine broke and has to be started again."
+            finish, failure, broken = FinishReason.FAILED, BROKE, True
         finally:
-            self._end(finish, failure)
+            self._end(finish, failure, broken)
 
     def _take_commands(self) -> bool:
         """Do what others asked for, waiting for it while there is nothing else to do; False to stop."""
@@ -148,14 +149,14 @@ class Engine:
         self._deliver(self._core.outputs, stats)
         self._core.outputs = []
 
-    def _end(self, finish: FinishReason, failure: str) -> None:
+    def _end(self, finish: FinishReason, failure: str, broken: bool) -> None:
         with self._door:
             self._open = False
         while (command := self._next_command(wait=False)) is not None:
             if isinstance(command, GenerationRequest):
                 self._core.add(command)
         self._core.end_all(finish)
-        stats = replace(self._core.stats, running=0, waiting=0, idle_slots=0, failure=failure)
+        stats = replace(self._core.stats, running=0, waiting=0, idle_slots=0, failure=failure, broken=broken)
         self._last_act(lambda: self._hand_over(stats))
         self._last_act(self._runner.close)
 

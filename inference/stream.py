@@ -96,6 +96,7 @@ class AsyncEngine:
         self._open = True
         self._empty = asyncio.Event()
         self._empty.set()
+        self.broken = asyncio.Event()  # set when a bug has ended the engine's thread: it never serves again
         self.stats: EngineStats = self._engine.stats  # as of the last step that was handed over
 
     @property
@@ -156,6 +157,9 @@ class AsyncEngine:
 
     def _take(self, outputs: Outputs, stats: EngineStats) -> None:
         self.stats = stats
+        if stats.broken:
+            self._open = False
+            self.broken.set()
         for request_id, output in outputs:
             generation = self._live[request_id]
             if output.finish is not None:

@@ -93,6 +93,7 @@ class EngineStats:
     decode_seconds: float = 0.0
     cached_tokens: int = 0
     failure: str | None = None
+    broken: bool = False  # a bug ended the engine's thread: it has to be started again
 
 
 class InferenceError(Exception):

@@ -1,6 +1,7 @@
 """`python -m service`: from settings to a server that answers, and from a signal to its end.
 
-It puts the parts together in their order. Whatever keeps it from starting is one sentence on stderr and the status 1.
+It puts the parts together in their order. Whatever keeps it from starting is one sentence on stderr and the status 1,
+or 2 for wrong settings; an engine that breaks ends it in the same way.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from typing import TypeVar
+from typing import Literal, TypeVar
 
-from common.logging import configure_logging
+from common.logging import configure_logging, get_logger
 from common.settings import Settings, SettingsError, load_settings
-from inference.types import InferenceError
+from inference.engine import BROKE
+from inference.stream import AsyncEngine
+from inference.types import EngineStopped, InferenceError
 from service.interceptors import CallInterceptor
 from service.keys import KeyRing, KeysFileError
 from service.model import LoadedModel, Progress, load_model, serve
@@ -32,21 +35,24 @@ START_ERRORS = (SettingsError, KeysFileError, PortTaken, StoreError, InferenceEr
 Load = Callable[[Settings, Progress], LoadedModel]
 T = TypeVar("T")
 
+log = get_logger("service")
+
 
 def main(argv: Sequence[str], environ: Mapping[str, str], load: Load = load_model) -> int:
-    """Serves until a stop signal. The exit status: 0 after a stop, 1 if the start failed."""
+    """Serves until a stop signal. The exit status: 0 after a stop, 1 if the start failed or the engine broke, 2 for
+    wrong settings."""
     try:
         settings = load_settings(argv, environ)
         configure_logging(settings.log_format, settings.log_level)
         asyncio.run(run(settings, load))
     except START_ERRORS as error:
         print(f"answerd: {error}", file=sys.stderr, flush=True)
-        return 1
+        return 2 if isinstance(error, SettingsError) else 1
     return 0
 
 
 async def run(settings: Settings, load: Load) -> None:
-    """Serves until a stop signal. Raises one of START_ERRORS."""
+    """Serves until a stop signal. Raises one of START_ERRORS, EngineStopped if the engine breaks."""
     stop = _stop_signal()
     keys = KeyRing.load(settings.api_keys_file)
     # The port comes first: were it taken, nothing slow would have been done, and while the model loads, health and a
@@ -75,10 +81,23 @@ async def _serve(settings: Settings, load: Load, server: Server, stop: asyncio.E
         loaded = loading.result()
         model = serve(loaded, settings.queue)
         await server.open(model)
-        _say(f"serving {model.name} on {loaded.provider}; {settings.slots} slots of {model.context_length} tokens.")
-        await stopped
+        if model.context_length < settings.context:
+            _say(f"ANSWERD_CONTEXT is {settings.context}; the model's own context is {model.context_length}.")
+        slots = f"{settings.slots} slots of {model.context_length} tokens"
+        _say(f"serving {model.name} on {loaded.provider}; {slots}. The service is ready.")
+        await _stopped_or_broken(stopped, model.engine)
     loading.cancel()
     _say("stopping.")
+
+
+async def _stopped_or_broken(stopped: asyncio.Future[Literal[True]], engine: AsyncEngine) -> None:
+    broken = asyncio.ensure_future(engine.broken.wait())
+    await asyncio.wait((stopped, broken), return_when=asyncio.FIRST_COMPLETED)
+    broken.cancel()
+    if not stopped.done():
+        # Another process can start it again; this one could only refuse from now on.
+        log.error("the engine broke; the service stops")
+        raise EngineStopped(BROKE)
 
 
 def _stop_signal() -> asyncio.Event:

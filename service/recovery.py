@@ -5,7 +5,7 @@ It knows the store and what a failed response looks like, not how responses are 
 
 from answerd.v1.response_pb2 import Response
 from service.lifecycle import break_off
-from service.recorder import status_name
+from service.status import status_name
 from service.store import Record, Store
 
 CRASHED = "the server stopped while this response was running"

@@ -10,7 +10,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -19,7 +21,7 @@ from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.response_pb2 import ResponseStatus
 from answerd.v1.responses_service_pb2_grpc import ResponsesServiceStub
 from common.settings import Settings
-from inference.types import ModelFileError
+from inference.types import EngineStopped, ModelFileError
 from service.__main__ import run
 from service.model import LoadedModel, Progress
 from tests.service.scripted_service import load_scripted
@@ -110,7 +112,7 @@ def started(module: str, tmp_path: Path, **variables: str) -> subprocess.Popen[s
         ("slots", None, "ANSWERD_SLOTS"),
     ],
 )
-def test_what_keeps_it_from_starting_is_one_sentence_and_the_status_1(
+def test_what_keeps_it_from_starting_is_one_sentence_and_a_status(
     tmp_path: Path, free_port: Callable[[], int], setting: str, content: bytes | None, expected: str
 ) -> None:
     broken = tmp_path / f"broken-{setting}.gguf"
@@ -126,10 +128,31 @@ def test_what_keeps_it_from_starting_is_one_sentence_and_the_status_1(
         variables = {"grpc_port": str(free_port()), setting: values.get(setting, str(broken))}
         process = started("service", tmp_path, **variables)
         _, told = process.communicate(timeout=WAIT)
-    assert process.returncode == 1
+    assert process.returncode == (2 if setting == "slots" else 1)
     assert told.startswith("answerd: ")
     assert told.count("\n") == 1
     assert expected in told
+
+
+async def test_an_engine_that_breaks_for_good_ends_the_service(settings: Settings) -> None:
+    """A table with no bytes for the tokens that come breaks the engine itself, not a call of its model."""
+
+    class Broken(list[bytes]):
+        def __getitem__(self, index: Any) -> Any:
+            raise RuntimeError("broken")
+
+    def load(settings: Settings, progress: Progress) -> LoadedModel:
+        loaded = load_scripted(settings, progress)
+        return replace(loaded, token_bytes=Broken(loaded.token_bytes))
+
+    running = asyncio.create_task(run(settings, load))
+    async with grpc.aio.insecure_channel(settings.grpc_address) as channel:
+        await channel.channel_ready()
+        await until_health_is(channel, SERVING)
+        events = [event async for event in ResponsesServiceStub(channel).CreateResponse(request(), timeout=WAIT)]
+    assert final(events).status == ResponseStatus.RESPONSE_STATUS_FAILED
+    with pytest.raises(EngineStopped, match="broke"):
+        await asyncio.wait_for(running, WAIT)
 
 
 async def test_a_second_service_on_the_same_store_is_refused(
