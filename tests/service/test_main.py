@@ -65,6 +65,23 @@ async def test_it_serves_until_a_stop_signal_and_then_lets_a_response_finish(
         assert part in said
 
 
+async def test_a_context_that_the_model_does_not_have_is_told(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load(settings: Settings, progress: Progress) -> LoadedModel:
+        return load_scripted(settings.model_copy(update={"context": 512}), progress)
+
+    running = asyncio.create_task(run(settings, load))
+    async with grpc.aio.insecure_channel(settings.grpc_address) as channel:
+        await channel.channel_ready()
+        await until_health_is(channel, SERVING)
+    stop()
+    await running
+    said = capsys.readouterr().out
+    assert "ANSWERD_CONTEXT is 4096; the model's own context is 512." in said
+    assert "2 slots of 512 tokens. The service is ready." in said
+
+
 async def test_a_stop_signal_ends_the_loading_of_a_model(settings: Settings) -> None:
     never = threading.Event()
 
