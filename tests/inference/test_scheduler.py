@@ -193,7 +193,7 @@ def test_a_lonely_sequence_is_never_moved() -> None:
 def test_a_prefix_is_reused_only_within_its_domain() -> None:
     """Kept or still running, moved or copied: what one domain computed is a miss for another."""
     scheduler = Scheduler(slots=4, chunk=8, chunk_alone=8)
-    cached = []
+    cached: list[int] = []
     for domain in ("ann", "bob", "ann", "bob", "eve"):
         sequence = Sequence(f"turn {len(cached)}", list(range(8)), domain)
         scheduler.add(sequence)
