@@ -1,5 +1,6 @@
 """What every test may use. Fixtures of one package stand in that package's own conftest."""
 
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,10 @@ import pytest
 from inference.gguf.convert import Precision, ensure_converted
 from inference.gguf.packaged import packaged_model
 from inference.model import ModelDirectory
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A run in the background of a script ignores the interrupt, and every process that it starts would, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
