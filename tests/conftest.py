@@ -1,15 +1,21 @@
 """What every test may use. Fixtures of one package stand in that package's own conftest."""
 
+import os
 import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from inference.gguf.convert import Precision, ensure_converted
 from inference.gguf.packaged import packaged_model
 from inference.model import ModelDirectory
+
+# The same examples in every run; HYPOTHESIS_PROFILE=default looks for new ones.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A run in the background of a script ignores the interrupt, and every process that it starts would, too.
