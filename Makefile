@@ -6,7 +6,7 @@ INSTALL := $(PYTHON) -m launcher.install
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check proto bench bench-peers format clean
+.PHONY: help run test test-slow check proto bench bench-peers format clean
 
 help: ## print these lines
 	@echo 'make COMMAND [ARGS="..."] [PYTHON=python3.12]'
@@ -18,7 +18,12 @@ run: ## start the service and the facade; ARGS="--http-port 8081" sets, CUDA=1 a
 
 test: ## run the tests; ARGS="tests/facade -k sse" chooses
 	@$(INSTALL) --dev
-	@.venv/bin/python -m pytest $(ARGS)
+	@.venv/bin/python -m pytest -m 'not slow' $(ARGS)
+
+# What it runs is long by design, so a test may take longer before it counts as hung.
+test-slow: ## run the long tests: fuzzing, whole collections, distributions at full size
+	@$(INSTALL) --dev
+	@.venv/bin/python -m pytest -m slow -o timeout=1800 -o faulthandler_timeout=1860 $(ARGS)
 
 check: ## lint, types, layers, contract, generated code
 	@$(INSTALL) --dev

@@ -82,8 +82,8 @@ def test_every_file_that_a_page_names_in_backquotes_is_there(page: Page) -> None
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path)
 def test_every_make_command_that_a_page_names_exists(page: Page) -> None:
-    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    assert set(re.findall(r"\bmake ([a-z]+)\b(?=[`\" ]*(?:`|CUDA|ARGS))", page.text)) - targets == set()
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z-]+)\b(?=[`\" ]*(?:`|CUDA|ARGS))", page.text)) - targets == set()
 
 
 def test_the_changelog_begins_with_the_version_of_the_project() -> None:

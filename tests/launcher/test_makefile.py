@@ -32,3 +32,12 @@ def test_cuda_is_installed_only_when_asked_for() -> None:
 
 def test_arguments_reach_the_launcher() -> None:
     assert "launcher --http-port 8081" in make("--dry-run", "run", "ARGS=--http-port 8081")
+
+
+def test_the_long_tests_have_a_command_of_their_own() -> None:
+    assert "-m 'not slow'" in make("--dry-run", "test")
+    assert "-m slow" in make("--dry-run", "test-slow")
+
+
+def test_a_test_that_is_chosen_by_name_runs_even_if_it_is_long() -> None:
+    assert make("--dry-run", "test", "ARGS=-m slow").rstrip().endswith("pytest -m 'not slow' -m slow")

@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from service.store import Bounds, ParentNotFound, Record, RecordExists, SqliteStore
 from tests.service.store.model import FakeClock, Model
@@ -102,10 +103,10 @@ class StoreMachine(RuleBasedStateMachine):
             self.folder.cleanup()
 
 
-TestStoreMachine = StoreMachine.TestCase
-TestStoreMachine.settings = settings(
-    max_examples=60,
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+BRIEF = settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+LONG = settings(BRIEF, max_examples=1000, stateful_step_count=100)
+
+
+@pytest.mark.parametrize("length", [BRIEF, pytest.param(LONG, marks=pytest.mark.slow)], ids=["brief", "long"])
+def test_any_sequence_of_operations_does_what_the_model_does(length: settings) -> None:
+    run_state_machine_as_test(StoreMachine, settings=length)
