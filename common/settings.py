@@ -108,6 +108,12 @@ class Settings(BaseModel):
     )
     slots: int = Field(default=16, ge=1, le=1024, description="Responses generated at the same time.")
     context: int = Field(default=4096, ge=16, description="Tokens of prompt and answer together that a slot holds.")
+    deterministic: bool = Field(
+        default=False, description="Equal requests with equal seeds give equal tokens, whatever else runs; slower."
+    )
+    speculation: bool = Field(
+        default=True, description="A lone stream guesses tokens from its own text and checks several in one call."
+    )
     queue: int = Field(default=128, ge=1, description="Requests that may wait for a slot; one more is refused at once.")
     max_output_tokens: int = Field(default=512, ge=1, description="Token budget of a request that names none.")
     max_body_bytes: int = Field(

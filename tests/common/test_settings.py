@@ -39,6 +39,8 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "precision": "auto",
         "slots": 16,
         "context": 4096,
+        "deterministic": False,
+        "speculation": True,
         "queue": 128,
         "max_output_tokens": 512,
         "max_body_bytes": 16777216,
