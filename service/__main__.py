@@ -22,7 +22,7 @@ from inference.stream import AsyncEngine
 from inference.types import EngineStopped, InferenceError
 from service.interceptors import CallInterceptor
 from service.keys import KeyRing, KeysFileError
-from service.model import LoadedModel, Progress, load_model, serve
+from service.models.loading import LoadedModel, Progress, load_model, serve
 from service.progress import ProgressBar
 from service.recovery import fail_unfinished
 from service.server import PortTaken, Server, bind

@@ -16,7 +16,7 @@ from service.echo import initial_response, is_stored
 from service.generation import RunningResponse
 from service.history import chat_messages, load_history, normalise_input
 from service.ids import new_message_id, new_response_id
-from service.model import ServedModel
+from service.models.served import ServedModel
 from service.recorder import Recorder
 from service.running import RunningResponses
 from service.sampling import sampling_params

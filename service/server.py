@@ -20,7 +20,7 @@ from answerd.v1.responses_service_pb2_grpc import add_ResponsesServiceServicer_t
 from common.logging import get_logger
 from service.admission import Admission
 from service.background import Background
-from service.model import ServedModel
+from service.models.served import ServedModel
 from service.running import RunningResponses
 from service.servicer import ResponsesServicer
 from service.store import Store, StoreError

@@ -20,7 +20,7 @@ from answerd.v1.stored_response_pb2 import DeleteResponseRequest, DeleteResponse
 from service.admission import Admission
 from service.calls import current_call
 from service.errors import previous_response_not_found, response_not_found, unavailable
-from service.model import ServedModel
+from service.models.served import ServedModel
 from service.recovery import LAST_WRITE_FAILED, fail_record
 from service.running import RunningResponses
 from service.store import IN_PROGRESS, ParentNotFound, Record, Store

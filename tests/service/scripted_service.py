@@ -13,7 +13,7 @@ from inference.chat import ChatTemplate
 from inference.fakes import ScriptedRunner
 from inference.model import GraphNames, ModelConfig, ModelDirectory
 from service.__main__ import leave, main
-from service.model import LoadedModel, Progress
+from service.models.loading import LoadedModel, Progress
 from tests.service.served import CHATML, END, TOKEN_BYTES, TOKENIZER, encode
 
 

@@ -22,7 +22,7 @@ from inference.fakes import ScriptedRunner
 from inference.stream import AsyncEngine
 from inference.tokenizer import Tokenizer
 from service.interceptors import CallInterceptor
-from service.model import ServedModel
+from service.models.served import ServedModel
 from service.server import Port, Server, bind
 from service.store import Bounds, Store, open_store
 from tests.inference.tiny_tokenizer import tiny_tokenizer

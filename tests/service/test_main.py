@@ -23,7 +23,7 @@ from answerd.v1.responses_service_pb2_grpc import ResponsesServiceStub
 from common.settings import Settings
 from inference.types import EngineStopped, ModelFileError
 from service.__main__ import run
-from service.model import LoadedModel, Progress
+from service.models.loading import LoadedModel, Progress
 from tests.service.scripted_service import load_scripted
 from tests.service.served import WAIT, final, read_until, text_of
 from tests.service.test_server import SERVING, until_health_is

@@ -8,7 +8,8 @@ from inference.chat import ChatTemplate
 from inference.fakes import ScriptedRunner
 from inference.stream import AsyncEngine
 from inference.types import ContextLengthExceeded, ModelFileError
-from service.model import LONG_TEXT, ServedModel, find_model
+from service.models.served import LONG_TEXT, ServedModel
+from service.models.source import find_model
 from tests.service.served import CHATML, END, TOKEN_BYTES, TOKENIZER, decode
 
 

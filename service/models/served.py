@@ -1,0 +1,56 @@
+"""A model that answers: a name, a tokenizer, a chat template and an engine that runs.
+
+It knows no calls and no responses, and not where the model came from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from answerd.v1.model_pb2 import Model
+from inference.chat import ChatTemplate, Segment
+from inference.stream import AsyncEngine
+from inference.tokenizer import Tokenizer
+from inference.types import MIN_ROOM
+
+OWNED_BY = "answerd"
+# Below it, rendering and encoding take about a millisecond: less than a thread is worth.
+LONG_TEXT = 4000
+MANY_MESSAGES = 100
+
+
+class ServedModel:
+    """A model that answers: a name, a tokenizer, a chat template and an engine that runs."""
+
+    def __init__(
+        self,
+        name: str,
+        created: int,
+        context_length: int,
+        tokenizer: Tokenizer,
+        template: ChatTemplate,
+        engine: AsyncEngine,
+    ) -> None:
+        """created: seconds since 1970. context_length: tokens of prompt and answer together, of one slot."""
+        self.name, self.created, self.context_length, self.engine = name, created, context_length, engine
+        self.longest_prompt = context_length - MIN_ROOM
+        self._tokenizer, self._template = tokenizer, template
+
+    def card(self) -> Model:
+        """The model as clients see it."""
+        return Model(id=self.name, created=self.created, owned_by=OWNED_BY, context_length=self.context_length)
+
+    async def prompt(self, messages: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
+        """The token ids of a conversation, up to where the answer begins. Long ones are encoded on another thread.
+
+        Raises TemplateError if the template refuses the messages, ContextLengthExceeded if they cannot fit.
+        """
+        if len(messages) > MANY_MESSAGES or sum(len(message["content"]) for message in messages) > LONG_TEXT:
+            return await asyncio.to_thread(self._encode, messages)
+        return self._encode(messages)
+
+    def _encode(self, messages: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
+        segments: list[Segment] = self._template.render(messages)
+        return self._tokenizer.encode(segments, limit=self.longest_prompt)
