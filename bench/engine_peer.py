@@ -19,8 +19,9 @@ from bench.protocol import Stream, encode_streams, own_streams, serve
 from common.settings import Settings
 from inference.onnx.loading import load_runner
 from inference.onnx.provider import choose_provider
+from inference.sampling.parameters import SamplingParams
 from inference.stream import AsyncEngine
-from inference.types import GenerationRequest, SamplingParams
+from inference.types import GenerationRequest
 
 
 class EngineCommands:

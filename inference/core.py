@@ -10,7 +10,8 @@ import numpy as np
 from inference.live import Live
 from inference.plan import Chunk, Decode, Move, Plan, Swap
 from inference.runner import Logits, Runner
-from inference.sampler import NOT_A_NUMBER, Sampler, SamplerState
+from inference.sampling.sampler import NOT_A_NUMBER, Sampled, Sampler
+from inference.sampling.state import SamplerState
 from inference.scheduler import Scheduler
 from inference.sequence import Sequence
 from inference.types import EngineStats, FinishReason, GenerationRequest, Output
@@ -24,8 +25,8 @@ logger = logging.getLogger(__name__)
 class Result:
     """What a plan's calls came to: sampled tokens, in the order of their rows, and the sequences that failed."""
 
-    first_token: int | None = None  # the chunk's, if it was a prompt's last
-    tokens: list[int] = field(default_factory=list)  # the decode call's
+    first: Sampled | None = None  # the chunk's, if it was a prompt's last
+    decoded: list[Sampled] = field(default_factory=list)  # the decode call's
     failed: list[Sequence] = field(default_factory=list)
 
 
@@ -131,7 +132,7 @@ class EngineCore:
             logits = self._runner.prefill(sequence.slot, tokens, chunk.start, chunk.last)
             if chunk.last:
                 assert logits is not None, "the runner was asked for logits"
-                result.first_token = self._sample(logits[np.newaxis], (sequence,), result)[0]
+                result.first = self._sample(logits[np.newaxis], (sequence,), result)[0]
         except Exception:
             self._note_failure("prefill")
             result.failed.append(sequence)
@@ -146,7 +147,7 @@ class EngineCore:
         positions = [sequence.written for sequence in sequences]
         try:
             logits = self._runner.decode(decode.first, tokens, positions)
-            result.tokens = self._sample(logits, sequences, result)
+            result.decoded = self._sample(logits, sequences, result)
         except Exception:
             self._note_failure("decode")
             result.failed.extend(sequences)
@@ -156,14 +157,14 @@ class EngineCore:
         self._counters.decode_tokens += len(sequences)
         self._counters.decode_seconds += perf_counter() - begun
 
-    def _sample(self, logits: Logits, sequences: tuple[Sequence, ...], result: Result) -> list[int]:
+    def _sample(self, logits: Logits, sequences: tuple[Sequence, ...], result: Result) -> list[Sampled]:
         states: list[SamplerState] = [self._live[sequence.id].sampler for sequence in sequences]
-        tokens = self._sampler.sample(logits, states)
-        if NOT_A_NUMBER in tokens:
-            failed = [sequence for sequence, token in zip(sequences, tokens, strict=True) if token == NOT_A_NUMBER]
+        sampled = self._sampler.sample(logits, states)
+        failed = [sequence for sequence, each in zip(sequences, sampled, strict=True) if each.token == NOT_A_NUMBER]
+        if failed:
             logger.error("the logits of %s are not numbers", ", ".join(sequence.id for sequence in failed))
             result.failed.extend(failed)
-        return tokens
+        return sampled
 
     def _commit(self, plan: Plan, result: Result) -> None:
         self._counters.steps += 1
@@ -173,16 +174,16 @@ class EngineCore:
             if chunk.start == chunk.sequence.cached:
                 self._counters.cached_tokens += chunk.start
             self._scheduler.read(chunk)
-            if result.first_token is not None:
-                self._accept(chunk.sequence, result.first_token)
-        if decode is not None and result.tokens:
+            if result.first is not None:
+                self._accept(chunk.sequence, result.first)
+        if decode is not None and result.decoded:
             self._scheduler.decoded(decode)
-            for sequence, token in zip(decode.sequences, result.tokens, strict=True):
-                if token != NOT_A_NUMBER:
-                    self._accept(sequence, token)
+            for sequence, sampled in zip(decode.sequences, result.decoded, strict=True):
+                if sampled.token != NOT_A_NUMBER:
+                    self._accept(sequence, sampled)
 
-    def _accept(self, sequence: Sequence, token: int) -> None:
-        output = self._live[sequence.id].accept(token, self._end_tokens)
+    def _accept(self, sequence: Sequence, sampled: Sampled) -> None:
+        output = self._live[sequence.id].accept(sampled, self._end_tokens)
         self.outputs.append((sequence.id, output))
         if output.finish is not None:
             del self._live[sequence.id]

@@ -70,7 +70,8 @@ def merge(outputs: list[Output]) -> Output:
         return outputs[0]
     last = outputs[-1]
     text = "".join(output.text for output in outputs)
-    return Output(text, sum(output.tokens for output in outputs), last.cached_tokens, last.finish)
+    logprobs = tuple(logprob for output in outputs for logprob in output.logprobs)
+    return Output(text, sum(output.tokens for output in outputs), last.cached_tokens, last.finish, logprobs)
 
 
 class AsyncEngine:

@@ -11,28 +11,11 @@ Error tree:
 from dataclasses import dataclass
 from enum import Enum
 
+from inference.constraint import Constraint
+from inference.sampling.logprobs import Logprob
+from inference.sampling.parameters import SamplingParams
+
 MIN_ROOM = 2  # positions of its slot that a prompt must leave free
-
-
-@dataclass(frozen=True, slots=True)
-class SamplingParams:
-    """How the next token is drawn; the order is penalties, temperature, top-k, top-p, draw.
-
-    temperature: 0 or more; below 1e-7 the most probable token is taken (greedy).
-    top_p: in (0, 1]; 1 keeps the whole vocabulary. top_k: 0 keeps the whole vocabulary.
-    seed: any integer, or None for fresh entropy. The same seed and logits give the same token.
-    presence_penalty, frequency_penalty: subtracted from the logit of a generated token, once and per occurrence.
-    max_tokens: at least 1. stop: texts that end the answer and are not part of it.
-    """
-
-    temperature: float = 1.0
-    top_p: float = 1.0
-    top_k: int = 0
-    seed: int | None = None
-    presence_penalty: float = 0.0
-    frequency_penalty: float = 0.0
-    max_tokens: int = 512
-    stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +23,20 @@ class GenerationRequest:
     """A prompt of at least one token id; `id` is unique among the requests that live at the same time.
 
     domain: who may learn from `cached_tokens` what was asked before; computations are reused within one domain only.
+    constraint: what the answer must keep to, for this request alone.
     """
 
     id: str
     prompt: tuple[int, ...]
     sampling: SamplingParams
     domain: str = ""
+    constraint: Constraint | None = None
 
 
 class FinishReason(Enum):
     """Why a generation ended."""
 
-    STOP = "stop"  # an end token or a stop text
+    STOP = "stop"  # an end token, a stop text, or a constraint that lets nothing follow
     LENGTH = "length"  # max_tokens or the slot's last position
     ABORTED = "aborted"  # the caller asked for it
     FAILED = "failed"  # the runner raised, or made logits that are not numbers
@@ -65,13 +50,14 @@ class Output:
     text: what may be shown; never half a character, never part of a stop text.
     tokens: tokens sampled, an end token included. cached_tokens: prompt tokens whose computation was
     reused; the same in every output of a request once its prompt has begun. finish: set in exactly one
-    output of a request, its last.
+    output of a request, its last. logprobs: of the tokens whose text this is, where the request asked for them.
     """
 
     text: str
     tokens: int
     cached_tokens: int
     finish: FinishReason | None
+    logprobs: tuple[Logprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

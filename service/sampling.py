@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from answerd.v1.create_response_pb2 import CreateResponseRequest
-from inference.types import SamplingParams
+from inference.sampling.parameters import SamplingParams
 
 DEFAULT_TEMPERATURE = 1.0
 DEFAULT_TOP_P = 1.0

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from inference.engine import Engine, Outputs
 from inference.fakes import ScriptedRunner
-from inference.types import EngineStats, GenerationRequest, Output, SamplingParams
+from inference.sampling.parameters import SamplingParams
+from inference.types import EngineStats, GenerationRequest, Output
 
 WAIT = 20.0  # seconds until a test that waits for nothing fails
 END = 0

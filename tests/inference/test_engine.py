@@ -9,6 +9,7 @@ import pytest
 
 from inference.engine import Engine, Outputs
 from inference.fakes import ScriptedRunner
+from inference.sampling.parameters import SamplingParams
 from inference.types import (
     ContextLengthExceeded,
     EngineStats,
@@ -16,7 +17,6 @@ from inference.types import (
     FinishReason,
     GenerationRequest,
     Output,
-    SamplingParams,
 )
 from tests.inference.engine_tools import GREEDY, HeldGate, Listener, generate, make_engine, request, spell
 

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from inference.fakes import ScriptedRunner
+from inference.sampling.parameters import SamplingParams
 from inference.stream import AsyncEngine, Generation, merge
-from inference.types import ContextLengthExceeded, EngineStopped, FinishReason, Output, QueueFull, SamplingParams
+from inference.types import ContextLengthExceeded, EngineStopped, FinishReason, Output, QueueFull
 from tests.inference.engine_tools import END, GREEDY, TOKEN_BYTES, WAIT, HeldGate, request, spell
 
 

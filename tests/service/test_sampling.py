@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from answerd.v1.create_response_pb2 import CreateResponseRequest
-from inference.types import SamplingParams
+from inference.sampling.parameters import SamplingParams
 from service.sampling import sampling_params
 
 

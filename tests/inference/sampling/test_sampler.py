@@ -1,6 +1,7 @@
 """Tokens are drawn with the probabilities that the parameters define."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from inference.sampler import NOT_A_NUMBER, Sampler, SamplerState
-from inference.types import SamplingParams
+from inference.sampling.parameters import SamplingParams
+from inference.sampling.sampler import NOT_A_NUMBER, Sampler
+from inference.sampling.state import SamplerState
 
 Floats = NDArray[np.float32]
 DRAWS = 6_000
@@ -29,6 +31,10 @@ sampling = st.builds(
 
 def logits_of(size: int, spread: float, seed: int = 0) -> Floats:
     return (np.random.default_rng(seed).standard_normal(size) * spread).astype(np.float32)
+
+
+def tokens_of(sampler: Sampler, logits: Floats, states: Sequence[SamplerState]) -> list[int]:
+    return [sampled.token for sampled in sampler.sample(logits, states)]
 
 
 def probabilities(logits: Floats, params: SamplingParams) -> NDArray[np.float64]:
@@ -78,7 +84,7 @@ def assert_drawn_from(tokens: NDArray[np.int64], expected: NDArray[np.float64]) 
 def test_draws_follow_the_distribution(params: SamplingParams, size: int, spread: float) -> None:
     logits = logits_of(size, spread)
     sampler, state = Sampler(size), SamplerState(params)
-    tokens = np.array([sampler.sample(logits[None], [state])[0] for _ in range(DRAWS)])
+    tokens = np.array([tokens_of(sampler, logits[None], [state])[0] for _ in range(DRAWS)])
     assert_drawn_from(tokens, probabilities(logits, params))
 
 
@@ -86,7 +92,7 @@ def test_draws_follow_the_distribution(params: SamplingParams, size: int, spread
 @settings(max_examples=300, deadline=None)
 def test_a_drawn_token_is_one_that_the_parameters_keep(row: list[float], params: SamplingParams) -> None:
     logits = np.array(row, np.float32)
-    token = Sampler(len(row)).sample(logits[None], [SamplerState(params)])[0]
+    token = tokens_of(Sampler(len(row)), logits[None], [SamplerState(params)])[0]
     if params.temperature == 0:
         assert token == int(logits.argmax())
     else:
@@ -103,38 +109,38 @@ def test_the_same_seed_and_logits_give_the_same_tokens_in_any_company(row: list[
     company = SamplerState(SamplingParams(seed=99, top_p=0.7, presence_penalty=0.5))
     sampler = Sampler(len(row))
     for _ in range(5):
-        batch = sampler.sample(np.stack([others, logits, others]), [company, together, company])
-        assert Sampler(len(row)).sample(logits[None], [alone])[0] == batch[1]
+        batch = tokens_of(sampler, np.stack([others, logits, others]), [company, together, company])
+        assert tokens_of(Sampler(len(row)), logits[None], [alone])[0] == batch[1]
 
 
 def test_different_seeds_and_no_seed_give_different_tokens() -> None:
     logits = np.zeros((1, 49152), np.float32)
     sampler = Sampler(49152)
     seeds = [1, 2, 3, None, None, None]
-    assert len({sampler.sample(logits, [SamplerState(SamplingParams(seed=seed))])[0] for seed in seeds}) > 4
+    assert len({tokens_of(sampler, logits, [SamplerState(SamplingParams(seed=seed))])[0] for seed in seeds}) > 4
 
 
 def test_greedy_takes_the_likeliest_token_whatever_the_other_parameters() -> None:
     logits = np.stack([logits_of(500, 2.0, seed) for seed in range(4)])
     params = SamplingParams(temperature=1e-8, top_p=0.5, top_k=3)
-    assert Sampler(500).sample(logits, [SamplerState(params)] * 4) == logits.argmax(axis=1).tolist()
+    assert tokens_of(Sampler(500), logits, [SamplerState(params)] * 4) == logits.argmax(axis=1).tolist()
 
 
 def test_of_equal_logits_top_k_keeps_the_lower_ids() -> None:
     sampler, state = Sampler(600), SamplerState(SamplingParams(seed=0, top_k=3))
-    drawn = {sampler.sample(np.zeros((1, 600), np.float32), [state])[0] for _ in range(200)}
+    drawn = {tokens_of(sampler, np.zeros((1, 600), np.float32), [state])[0] for _ in range(200)}
     assert drawn == {0, 1, 2}
 
 
 def test_of_equal_logits_top_p_keeps_the_lower_ids() -> None:
     sampler, state = Sampler(100), SamplerState(SamplingParams(seed=0, top_p=0.035))
-    drawn = {sampler.sample(np.zeros((1, 100), np.float32), [state])[0] for _ in range(200)}
+    drawn = {tokens_of(sampler, np.zeros((1, 100), np.float32), [state])[0] for _ in range(200)}
     assert drawn == {0, 1, 2, 3}
 
 
 def test_top_p_of_a_flat_distribution_keeps_its_share_of_a_large_vocabulary() -> None:
     sampler, state = Sampler(20_000), SamplerState(SamplingParams(seed=0, top_p=0.5))
-    drawn = [sampler.sample(np.zeros((1, 20_000), np.float32), [state])[0] for _ in range(300)]
+    drawn = [tokens_of(sampler, np.zeros((1, 20_000), np.float32), [state])[0] for _ in range(300)]
     assert 9_700 < max(drawn) < 10_000
     assert min(drawn) < 300
 
@@ -145,7 +151,7 @@ def test_penalties_lower_what_was_generated_once_and_per_occurrence() -> None:
     params = SamplingParams(temperature=0, presence_penalty=0.5, frequency_penalty=1.0)
     sampler, state = Sampler(3), SamplerState(params)
     # Before each draw token 0 stands at 3, 1.5, 1.5, 0.5, -0.5, -0.5 and token 1 at 1.6, 1.6, 0.1, 0.1, 0.1, -0.9.
-    assert [sampler.sample(logits, [state])[0] for _ in range(6)] == [0, 1, 0, 0, 1, 2]
+    assert [tokens_of(sampler, logits, [state])[0] for _ in range(6)] == [0, 1, 0, 0, 1, 2]
     assert logits.tolist() == [[3.0, np.float32(1.6), 0.0]], "the runner's logits stay as they are"
 
 
@@ -154,7 +160,7 @@ def test_penalties_count_any_number_of_different_tokens() -> None:
     logits = -np.arange(200, dtype=np.float32)[None]
     params = SamplingParams(temperature=0, presence_penalty=1000.0)
     sampler, state = Sampler(200), SamplerState(params)
-    assert [sampler.sample(logits, [state])[0] for _ in range(200)] == list(range(200))
+    assert [tokens_of(sampler, logits, [state])[0] for _ in range(200)] == list(range(200))
 
 
 def test_penalties_apply_before_the_temperature() -> None:
@@ -164,8 +170,8 @@ def test_penalties_apply_before_the_temperature() -> None:
     tokens = []
     for seed in range(2000):
         state = SamplerState(replace(params, seed=seed))
-        state.count(0)
-        tokens.append(sampler.sample(logits, [state])[0])
+        state.accept(0)
+        tokens.append(tokens_of(sampler, logits, [state])[0])
     assert np.mean(tokens) == pytest.approx(0.5, abs=0.05)
 
 
@@ -176,13 +182,13 @@ def test_logits_that_are_not_numbers_give_no_token_and_leave_other_rows_alone(te
     logits[:, 7] = 50.0
     logits[1, 100] = bad
     states = [SamplerState(SamplingParams(temperature=temperature)) for _ in range(3)]
-    assert Sampler(300).sample(logits, states) == [7, NOT_A_NUMBER, 7]
+    assert tokens_of(Sampler(300), logits, states) == [7, NOT_A_NUMBER, 7]
     logits[1] = -math.inf
-    assert Sampler(300).sample(logits, states) == [7, NOT_A_NUMBER, 7]
+    assert tokens_of(Sampler(300), logits, states) == [7, NOT_A_NUMBER, 7]
 
 
 def test_masked_tokens_are_never_drawn() -> None:
     logits = np.full((1, 1000), -math.inf, np.float32)
     logits[0, [3, 999]] = 0.0
     sampler, state = Sampler(1000), SamplerState(SamplingParams(seed=5))
-    assert {sampler.sample(logits, [state])[0] for _ in range(100)} == {3, 999}
+    assert {tokens_of(sampler, logits, [state])[0] for _ in range(100)} == {3, 999}

@@ -1,0 +1,25 @@
+"""What a constrained answer asks of the sampler: which tokens may come next. It knows no grammar."""
+
+from typing import Protocol
+
+from inference.runner import Logits
+
+
+class Constraint(Protocol):
+    """The state of one answer's constraint; for one thread."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing may follow: the answer ends without an end token."""
+        ...
+
+    def mask(self, logits: Logits) -> None:
+        """Set the logits, shape [vocab_size], of tokens that may not come next to -inf, in place.
+
+        Where the answer may end here, its end tokens are among those that may come.
+        """
+        ...
+
+    def accept(self, token: int) -> None:
+        """The token, an end token included, was drawn; it is one that the mask left."""
+        ...

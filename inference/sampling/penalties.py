@@ -1,0 +1,69 @@
+"""The logit bias, and the penalties on tokens that have occurred before. It knows neither text nor order."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from inference.sampling.arrays import Floats, Ids
+from inference.sampling.parameters import SamplingParams
+
+# A penalised logit stays finite, so that of forbidden tokens the least forbidden can still be drawn.
+LARGEST = 1e30
+
+
+class LogitBias:
+    """Adds a fixed bias to the logits of some tokens."""
+
+    __slots__ = ("_biases", "_tokens")
+
+    def __init__(self, biases: Iterable[tuple[int, float]]) -> None:
+        pairs = [(token, bias) for token, bias in biases if bias != 0]
+        self._tokens: Ids = np.array([token for token, _ in pairs], np.int32)
+        self._biases: Floats = np.array([bias for _, bias in pairs], np.float32)
+
+    def __bool__(self) -> bool:
+        return len(self._tokens) > 0
+
+    def apply(self, row: Floats) -> None:
+        row[self._tokens] += self._biases
+
+
+class Penalties:
+    """Repetition, presence and frequency penalty of one sequence, in this order, and the tokens they concern.
+
+    Repetition (Keskar et al. 2019, CTRL) concerns the tokens of prompt and output, the others those of the output.
+    """
+
+    __slots__ = ("_counts", "_frequency", "_places", "_presence", "_repetition", "_tokens")
+
+    def __init__(self, params: SamplingParams, prompt: Iterable[int]) -> None:
+        # A float that makes no product of two finite logits infinite in double precision.
+        self._repetition = min(max(params.repetition_penalty, 1 / LARGEST), LARGEST)
+        self._presence, self._frequency = params.presence_penalty, params.frequency_penalty
+        seen = dict.fromkeys(prompt) if self._repetition != 1 else {}
+        self._places = {token: place for place, token in enumerate(seen)}
+        self._tokens: Ids = np.array([*seen, *[0] * 32], np.int32)
+        self._counts: Floats = np.zeros(len(seen) + 32, np.float32)  # in the output
+
+    def __bool__(self) -> bool:
+        return bool(self._presence or self._frequency) or self._repetition != 1
+
+    def accept(self, token: int) -> None:
+        """A token was generated."""
+        place = self._places.setdefault(token, len(self._places))
+        if place == len(self._tokens):
+            self._tokens = np.concatenate((self._tokens, np.zeros_like(self._tokens)))
+            self._counts = np.concatenate((self._counts, np.zeros_like(self._counts)))
+        self._tokens[place] = token
+        self._counts[place] += 1
+
+    def apply(self, row: Floats) -> None:
+        """Change, in place, the logits of the tokens that have occurred."""
+        seen = len(self._places)
+        tokens, counts = self._tokens[:seen], self._counts[:seen]
+        logits = row[tokens].astype(np.float64)
+        if self._repetition != 1:
+            logits = np.where(logits > 0, logits / self._repetition, logits * self._repetition)
+        if self._presence or self._frequency:
+            logits -= self._frequency * counts + self._presence * (counts > 0)
+        row[tokens] = np.clip(logits, -LARGEST, LARGEST)
