@@ -5,8 +5,6 @@ from collections.abc import Sequence as Table
 from dataclasses import dataclass, field
 from time import perf_counter
 
-import numpy as np
-
 from inference.live import Live
 from inference.plan import Chunk, Decode, Move, Plan, Swap
 from inference.runner import Logits, Runner
@@ -129,10 +127,9 @@ class EngineCore:
         sequence, begun = chunk.sequence, perf_counter()
         tokens = sequence.tokens[chunk.start : chunk.start + chunk.length]
         try:
-            logits = self._runner.prefill(sequence.slot, tokens, chunk.start, chunk.last)
+            logits = self._runner.prefill(sequence.slot, tokens, chunk.start, rows=int(chunk.last))
             if chunk.last:
-                assert logits is not None, "the runner was asked for logits"
-                result.first = self._sample(logits[np.newaxis], (sequence,), result)[0]
+                result.first = self._sample(logits, (sequence,), result)[0]
         except Exception:
             self._note_failure("prefill")
             result.failed.append(sequence)

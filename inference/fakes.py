@@ -52,15 +52,19 @@ class ScriptedRunner:
         self._cache: NDArray[np.int32] = np.full((slots, max_length), -1, np.int32)
         self._prompt_lengths = [0] * slots
 
-    def prefill(self, slot: int, tokens: Sequence[int], start: int, want_logits: bool) -> Logits | None:
-        self._enter("prefill", slot, tuple(tokens), start, want_logits)
+    def prefill(self, slot: int, tokens: Sequence[int], start: int, rows: int) -> Logits:
+        self._enter("prefill", slot, tuple(tokens), start, rows)
         end = start + len(tokens)
         assert tokens, "a chunk has at least one token"
         assert 0 <= start < end <= self.max_length
+        assert 0 <= rows <= len(tokens)
         self._cache[slot, start:end] = tokens
         self._cache[slot, start:end] += self._trace * (len(tokens) == 1)
         self._prompt_lengths[slot] = end
-        return self._logits(slot, end) if want_logits else None
+        logits = np.empty((rows, self.vocab_size), np.float32)
+        for row, length in enumerate(range(end - rows + 1, end + 1)):
+            logits[row] = self._logits(slot, length)
+        return logits
 
     def decode(self, first_slot: int, tokens: Sequence[int], positions: Sequence[int]) -> Logits:
         self._enter("decode", first_slot, tuple(tokens), tuple(positions))
@@ -99,11 +103,12 @@ class ScriptedRunner:
     def _logits(self, slot: int, length: int) -> Logits:
         held = self._cache[slot, :length]
         assert (held >= 0).all(), f"slot {slot} was not written up to position {length}"
-        answer = self._answer(held[: self._prompt_lengths[slot]] % self.vocab_size)
+        prompt_length = min(length, self._prompt_lengths[slot])
+        answer = self._answer(held[:prompt_length] % self.vocab_size)
         if answer is None:
             generator = np.random.Generator(np.random.PCG64(zlib.crc32(held.tobytes())))
             return generator.standard_normal(self.vocab_size, dtype=np.float32)
-        done = length - self._prompt_lengths[slot]
+        done = length - prompt_length
         logits = np.zeros(self.vocab_size, np.float32)
         logits[answer[done] if done < len(answer) else self._end_token] = _CERTAIN
         return logits

@@ -28,10 +28,11 @@ class Runner(Protocol):
     @property
     def vocab_size(self) -> int: ...
 
-    def prefill(self, slot: int, tokens: Sequence[int], start: int, want_logits: bool) -> Logits | None:
+    def prefill(self, slot: int, tokens: Sequence[int], start: int, rows: int) -> Logits:
         """Write positions start .. start+len(tokens)-1 of the slot, whose positions below `start` are in place.
 
-        Returns the last token's logits, float32 of shape [vocab_size], valid until the next call, if wanted.
+        Returns the logits of the last `rows` tokens, float32 of shape [rows, vocab_size], valid until the next call;
+        rows may be 0.
         """
         ...
 

@@ -56,5 +56,5 @@ def _with_options(provider: Provider) -> str | tuple[str, dict[str, Any]]:
 def _warm_up(runner: OnnxRunner) -> None:
     """The first calls allocate; what they write is of no sequence."""
     tokens = [0] * min(_WARM_UP_TOKENS, runner.max_length)
-    runner.prefill(0, tokens, 0, True)
+    runner.prefill(0, tokens, 0, rows=1)
     runner.decode(0, [0] * runner.slots, [0] * runner.slots)

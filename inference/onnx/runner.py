@@ -45,8 +45,7 @@ class OnnxRunner:
         self._tokens = np.zeros(max(slots, max_length), np.int64)
         self._last_positions = np.zeros(slots, np.int32)
         self._total_length = np.zeros(1, np.int32)
-        self._rows = np.arange(slots, dtype=np.int64)
-        self._last_row = np.zeros(1, np.int64)
+        self._rows = np.arange(max(slots, max_length), dtype=np.int64)
         self._logits = np.zeros((slots, config.vocab_size), np.float32)
         self._decode_bindings: dict[tuple[int, int], ort.IOBinding] = {}
         self._prefill_bindings: dict[int, ort.IOBinding] = {}
@@ -63,19 +62,20 @@ class OnnxRunner:
     def vocab_size(self) -> int:
         return self._config.vocab_size
 
-    def prefill(self, slot: int, tokens: Sequence[int], start: int, want_logits: bool) -> Logits | None:
+    def prefill(self, slot: int, tokens: Sequence[int], start: int, rows: int) -> Logits:
         count = len(tokens)
+        assert 0 <= rows <= count, rows
         self._check(slot, start + count)
         binding = self._prefill_bindings.get(slot)
         if binding is None:
             binding = self._prefill_bindings[slot] = self._bind_cache(slot, 1)
         self._tokens[:count] = tokens
-        self._last_row[0] = count - 1
         self._set_lengths(np.array([start + count - 1], np.int32))
         self._bind_host(binding, self._config.graph.inputs["input_ids"], self._tokens, (1, count))
-        self._bind_rows(binding, self._last_row, int(want_logits))
+        self._make_room(rows)
+        self._bind_rows(binding, self._rows[count - rows : count])
         self._session.run_with_iobinding(binding)
-        return self._logits[0] if want_logits else None
+        return self._logits[:rows]
 
     def decode(self, first_slot: int, tokens: Sequence[int], positions: Sequence[int]) -> Logits:
         rows = len(tokens)
@@ -84,7 +84,7 @@ class OnnxRunner:
         if binding is None:
             binding = self._decode_bindings[first_slot, rows] = self._bind_cache(first_slot, rows)
             self._bind_host(binding, self._config.graph.inputs["input_ids"], self._tokens, (rows, 1))
-            self._bind_rows(binding, self._rows, rows)
+            self._bind_rows(binding, self._rows[:rows])
         self._tokens[:rows] = tokens
         self._set_lengths(positions)
         self._session.run_with_iobinding(binding)
@@ -135,10 +135,16 @@ class OnnxRunner:
         self._bind_host(binding, names.inputs["total_sequence_length"], self._total_length, (1,))
         return binding
 
-    def _bind_rows(self, binding: ort.IOBinding, rows: NDArray[np.int64], count: int) -> None:
-        """Ask for the logits of the first `count` entries of `rows`."""
-        self._bind_host(binding, self._config.graph.inputs["logits_rows"], rows, (count,))
-        shape = (count, self._config.vocab_size)
+    def _make_room(self, rows: int) -> None:
+        """Logits of more rows than ever before need a larger buffer, which other bindings do not know."""
+        if rows > len(self._logits):
+            self._logits = np.zeros((rows, self._config.vocab_size), np.float32)
+            self._decode_bindings.clear()
+
+    def _bind_rows(self, binding: ort.IOBinding, rows: NDArray[np.int64]) -> None:
+        """Ask for the logits of these rows of the call."""
+        self._bind_host(binding, self._config.graph.inputs["logits_rows"], rows, rows.shape)
+        shape = (len(rows), self._config.vocab_size)
         binding.bind_output(self._config.graph.outputs["logits"], "cpu", 0, np.float32, shape, self._logits.ctypes.data)
 
     @staticmethod

@@ -63,9 +63,7 @@ def tokens(start: int, count: int) -> list[int]:
 
 
 def prefill(runner: Runner, slot: int, prompt: list[int], *, start: int = 0) -> Logits:
-    logits = runner.prefill(slot, prompt, start, True)
-    assert logits is not None
-    return logits.copy()
+    return runner.prefill(slot, prompt, start, 1)[0].copy()
 
 
 def read(runner: Runner, slot: int, length: int) -> Logits:
@@ -74,14 +72,13 @@ def read(runner: Runner, slot: int, length: int) -> Logits:
 
 
 def test_logits_have_the_promised_form(runner: Runner) -> None:
-    logits = runner.prefill(0, tokens(0, 5), 0, True)
-    assert logits is not None
-    assert logits.shape == (runner.vocab_size,)
-    assert logits.dtype == np.float32
-    rows = runner.decode(0, [4], [5])
-    assert rows.shape == (1, runner.vocab_size)
-    assert rows.dtype == np.float32
-    assert runner.prefill(1, tokens(0, 5), 0, False) is None
+    for rows in (0, 1, 5):
+        logits = runner.prefill(0, tokens(0, 5), 0, rows)
+        assert logits.shape == (rows, runner.vocab_size)
+        assert logits.dtype == np.float32
+    decoded = runner.decode(0, [4], [5])
+    assert decoded.shape == (1, runner.vocab_size)
+    assert decoded.dtype == np.float32
     assert runner.slots >= SLOTS
     assert runner.max_length >= LENGTH
 
@@ -95,6 +92,25 @@ def test_a_prompt_in_chunks_equals_the_prompt_at_once(runner: Runner, sizes: tup
         chunked = prefill(runner, 1, prompt[start : start + size], start=start)
         start += size
     np.testing.assert_array_equal(chunked, whole)
+
+
+def test_each_row_has_the_logits_of_the_prompt_that_ends_there(runner: Runner, kind: Kind) -> None:
+    """More rows than slots, too; two rows or more agree to the bit with each other."""
+    prompt = tokens(4, 20)
+    rows = runner.prefill(0, prompt, 0, 12).copy()
+    for row in range(12):
+        ends_there = prefill(runner, 1, prompt[: 9 + row])
+        np.testing.assert_allclose(rows[row], ends_there, rtol=0, atol=kind.tolerance)
+    for start in (0, 5, 18):
+        prefill(runner, 2, prompt[: max(start, 2)])
+        np.testing.assert_array_equal(runner.prefill(2, prompt[start:], start, 2), rows[-2:])
+
+
+def test_reading_many_rows_does_not_disturb_decoding(runner: Runner) -> None:
+    prefill(runner, 0, tokens(0, 10))
+    expected = runner.decode(0, [8], [10]).copy()
+    runner.prefill(1, tokens(2, 30), 0, 30)
+    np.testing.assert_array_equal(runner.decode(0, [8], [10]), expected)
 
 
 def test_a_prompt_may_have_one_token(runner: Runner) -> None:
@@ -208,6 +224,6 @@ def test_the_last_position_can_be_used(runner: Runner) -> None:
         start = 0
         while start < last:
             size = chunk_length(last - start, 256)
-            runner.prefill(slot, tokens(start, size), start, False)
+            runner.prefill(slot, tokens(start, size), start, 0)
             start += size
     assert np.isfinite(runner.decode(1, [4, 5], [last, last])).all()
