@@ -8,9 +8,11 @@ from typing import Any
 import onnxruntime as ort
 
 from inference.genai_config import ModelConfig
+from inference.onnx.declared import declared_graph
 from inference.onnx.memory import CudaMemory, HostMemory, Memory
 from inference.onnx.provider import Provider
 from inference.onnx.runner import OnnxRunner
+from inference.onnx.sharing import can_share
 from inference.types import ModelFileError
 
 _WARM_UP_TOKENS = 64
@@ -18,18 +20,30 @@ _SPIN_MICROSECONDS = "50"
 
 
 def load_runner(
-    graph: Path, config: ModelConfig, provider: Provider, *, threads: int, slots: int, context: int
+    graph: Path,
+    config: ModelConfig,
+    provider: Provider,
+    *,
+    threads: int,
+    slots: int,
+    context: int,
+    memory: Memory | None = None,
 ) -> OnnxRunner:
     """A runner over `slots` x `context` positions, or fewer if the model was trained for fewer; some calls are made.
 
-    threads: of ONNX Runtime, 0 for all cores. Raises ModelFileError if the graph cannot be loaded or run.
+    threads: of ONNX Runtime, 0 for all cores. memory: where the cache lies, if not on the provider's device.
+    Raises ModelFileError if the graph cannot be loaded or run.
     """
-    memory: Memory = CudaMemory() if provider.is_cuda else HostMemory()
     length = min(context, config.context_length)
     try:
+        memory = memory or (CudaMemory() if provider.is_cuda else HostMemory())
         session = ort.InferenceSession(graph, _options(threads), providers=[_with_options(provider)])
-        runner = OnnxRunner(session, config, memory, slots=slots, max_length=length)
+        declared = declared_graph(session, config)
+        in_place = can_share(session, declared)
+        runner = OnnxRunner(session, declared, memory, slots=slots, max_length=length, in_place=in_place)
         _warm_up(runner)
+    except ModelFileError as error:
+        raise ModelFileError(f"{graph}: {error}") from error
     except Exception as error:  # onnxruntime's own exceptions have no common base below this one
         raise ModelFileError(f"{graph} cannot be run: {str(error).splitlines()[0][:300]}") from error
     return runner

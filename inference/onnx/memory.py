@@ -1,16 +1,20 @@
-"""Memory of the cache on the host or on a CUDA device, behind one interface. Knows addresses, not what they hold."""
+"""Memory on the host or on a CUDA device, behind one interface. Knows addresses, not what they hold."""
 
 from __future__ import annotations
 
 import ctypes
 import math
 import mmap
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime as ort
+from numpy.typing import NDArray
+
+from inference.onnx.cudart import Cudart, CudaRuntime
+
+_HOST_TO_DEVICE, _DEVICE_TO_HOST, _DEVICE_TO_DEVICE = 1, 2, 3  # cudaMemcpyKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,21 @@ class Buffer:
 
     address: int
     owner: Any
+
+
+class Mirror(Protocol):
+    """An array on the host and its twin on the device, which are the same thing on the host itself."""
+
+    array: NDArray[Any]
+    address: int
+
+    def push(self, count: int) -> None:
+        """The first `count` elements of the array are on the device."""
+        ...
+
+    def pull(self, count: int) -> None:
+        """The first `count` elements on the device are in the array."""
+        ...
 
 
 class Memory(Protocol):
@@ -30,8 +49,16 @@ class Memory(Protocol):
         """A zeroed buffer. Raises MemoryError if the device has no room."""
         ...
 
-    def copy_rows(self, target: int, source: int, width: int, pitch: int, rows: int) -> None:
-        """Copy `rows` runs of `width` bytes that stand `pitch` bytes apart at both addresses."""
+    def mirror(self, size: int, dtype: np.dtype[Any]) -> Mirror:
+        """A zeroed vector with a twin on the device."""
+        ...
+
+    def copy_rows(self, target: int, target_pitch: int, source: int, source_pitch: int, width: int, rows: int) -> None:
+        """Copy `rows` runs of `width` bytes on the device; runs stand so many bytes apart as the pitches say."""
+        ...
+
+    def synchronize(self) -> None:
+        """Wait for the copies: a session does not."""
         ...
 
 
@@ -48,40 +75,67 @@ class HostMemory:
             pages.madvise(mmap.MADV_NOHUGEPAGE)
         return Buffer(np.frombuffer(pages, np.uint8).ctypes.data, pages)
 
-    def copy_rows(self, target: int, source: int, width: int, pitch: int, rows: int) -> None:
-        for offset in range(0, rows * pitch, pitch):
-            ctypes.memmove(target + offset, source + offset, width)
+    def mirror(self, size: int, dtype: np.dtype[Any]) -> Mirror:
+        return _HostMirror(np.zeros(size, dtype))
+
+    def copy_rows(self, target: int, target_pitch: int, source: int, source_pitch: int, width: int, rows: int) -> None:
+        for row in range(rows):
+            ctypes.memmove(target + row * target_pitch, source + row * source_pitch, width)
+
+    def synchronize(self) -> None:
+        pass
+
+
+class _HostMirror:
+    def __init__(self, array: NDArray[Any]) -> None:
+        self.array, self.address = array, array.ctypes.data
+
+    def push(self, count: int) -> None:
+        pass
+
+    def pull(self, count: int) -> None:
+        pass
 
 
 class CudaMemory:
-    """Memory of CUDA device 0; copies go through the CUDA runtime that the provider has loaded."""
+    """Memory of CUDA device 0; copies go through the CUDA runtime that the provider has loaded.
 
-    device = "cuda"
-    _DEVICE_TO_DEVICE = 3
+    device: another device of onnxruntime, for tests on machines without CUDA.
+    """
 
-    def __init__(self, memcpy2d: Callable[..., int] | None = None) -> None:
-        self._memcpy2d = memcpy2d or _load_memcpy2d()
+    def __init__(self, runtime: CudaRuntime | None = None, device: str = "cuda") -> None:
+        self.device = device
+        self._runtime = runtime or Cudart()
 
     def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Buffer:
-        value = ort.OrtValue.ortvalue_from_shape_and_type([math.prod(shape)], dtype, self.device, 0)
-        return Buffer(value.data_ptr(), value)
+        zeros = np.zeros(math.prod(shape), dtype)
+        value = ort.OrtValue.ortvalue_from_numpy(zeros, self.device, 0)
+        return Buffer(value.data_ptr(), (value, zeros if self.device == "cpu" else None))
 
-    def copy_rows(self, target: int, source: int, width: int, pitch: int, rows: int) -> None:
-        status = self._memcpy2d(target, pitch, source, pitch, width, rows, self._DEVICE_TO_DEVICE)
-        if status != 0:
-            raise RuntimeError(f"cudaMemcpy2D failed with status {status}.")
+    def mirror(self, size: int, dtype: np.dtype[Any]) -> Mirror:
+        return _DeviceMirror(np.zeros(size, dtype), self.allocate((size,), dtype), self._runtime)
+
+    def copy_rows(self, target: int, target_pitch: int, source: int, source_pitch: int, width: int, rows: int) -> None:
+        if width and rows:
+            self._runtime.copy(target, target_pitch, source, source_pitch, width, rows, _DEVICE_TO_DEVICE)
+
+    def synchronize(self) -> None:
+        self._runtime.synchronize()
 
 
-def _load_memcpy2d() -> Callable[..., int]:
-    """cudaMemcpy2D(dst, dpitch, src, spitch, width, height, kind) of the CUDA runtime (CUDA Runtime API, 6.10)."""
-    for name in ("libcudart.so.13", "libcudart.so.12", "libcudart.so"):
-        try:
-            function = ctypes.CDLL(name).cudaMemcpy2D
-        except OSError:
-            continue
-        size = ctypes.c_size_t
-        function.argtypes = [ctypes.c_void_p, size, ctypes.c_void_p, size, size, size, ctypes.c_int]
-        function.restype = ctypes.c_int
-        loaded: Callable[..., int] = function
-        return loaded
-    raise RuntimeError("The CUDA runtime library (libcudart) is not loaded.")
+class _DeviceMirror:
+    def __init__(self, array: NDArray[Any], buffer: Buffer, runtime: CudaRuntime) -> None:
+        self.array, self.address = array, buffer.address
+        self._buffer, self._runtime = buffer, runtime
+
+    def push(self, count: int) -> None:
+        self._copy(self.address, self.array.ctypes.data, count, _HOST_TO_DEVICE)
+        # A copy from pageable memory returns before it has arrived, and the session's stream does not wait for it.
+        self._runtime.synchronize()
+
+    def pull(self, count: int) -> None:
+        self._copy(self.array.ctypes.data, self.address, count, _DEVICE_TO_HOST)
+
+    def _copy(self, target: int, source: int, count: int, kind: int) -> None:
+        if width := count * self.array.itemsize:
+            self._runtime.copy(target, width, source, width, width, 1, kind)

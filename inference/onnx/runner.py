@@ -1,54 +1,50 @@
-"""The model on ONNX Runtime: one session, one cache of slots, logits. It knows no requests, no text, no sampling.
-
-Past and present of a layer share one buffer, so a call writes the cache in place, and a call over some slots is bound
-to their addresses without a copy (com.microsoft.GroupQueryAttention, ONNX Runtime's contrib operators).
-"""
+"""The model on ONNX Runtime: one session, one cache of slots, logits. It knows no requests, no text, no sampling."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from numpy.typing import NDArray
 
-from inference.genai_config import ModelConfig
+from inference.onnx.appended import Appended
+from inference.onnx.batch import Batch
+from inference.onnx.binding import Binding
+from inference.onnx.cache import CacheAccess, InPlace, SlotCache
+from inference.onnx.declared import DeclaredGraph
+from inference.onnx.inputs import CallInputs
 from inference.onnx.memory import Memory
+from inference.onnx.outputs import LogitsOutput
 from inference.runner import Logits
-
-_KINDS = ("key", "value")
-_CACHE_TYPES = {"tensor(float)": np.dtype(np.float32), "tensor(float16)": np.dtype(np.float16)}
 
 
 class OnnxRunner:
     """A cache of `slots` x `max_length` positions and the session that writes and reads it.
 
-    One slot more than asked for is allocated as the scratch space of `swap`; on the host it costs nothing until used.
+    in_place: whether past and present of the graph may be one buffer. One slot more than asked for is allocated as the
+    scratch space of `swap`; on the host it costs nothing until used.
     """
 
     def __init__(
-        self, session: ort.InferenceSession, config: ModelConfig, memory: Memory, *, slots: int, max_length: int
+        self,
+        session: ort.InferenceSession,
+        graph: DeclaredGraph,
+        memory: Memory,
+        *,
+        slots: int,
+        max_length: int,
+        in_place: bool,
     ) -> None:
-        self._session = session
-        self._config = config
-        self._memory = memory
-        self._slots = slots
-        self._max_length = max_length
-        (first_past, *_) = (
-            node for node in session.get_inputs() if node.name == config.graph.inputs["past_key_names"] % 0
-        )
-        self._dtype: np.dtype[Any] = np.dtype(np.float16 if first_past.type == "tensor(float16)" else np.float32)
-        self._slot_bytes = config.num_kv_heads * max_length * config.head_size * self._dtype.itemsize
-        shape = (slots + 1, config.num_kv_heads, max_length, config.head_size)
-        self._cache = [memory.allocate(shape, self._dtype) for _ in range(2 * config.num_layers)]
-        self._tokens = np.zeros(max(slots, max_length), np.int64)
-        self._last_positions = np.zeros(slots, np.int32)
-        self._total_length = np.zeros(1, np.int32)
-        self._rows = np.arange(max(slots, max_length), dtype=np.int64)
-        self._logits = np.zeros((slots, config.vocab_size), np.float32)
-        self._decode_bindings: dict[tuple[int, int], ort.IOBinding] = {}
-        self._prefill_bindings: dict[int, ort.IOBinding] = {}
+        self._session, self._graph = session, graph
+        self._slots, self._max_length = slots, max_length
+        self._cache = SlotCache(graph, memory, slots, max_length)
+        self._access: CacheAccess = InPlace(self._cache) if in_place else Appended(self._cache)
+        self._inputs = CallInputs(graph, memory, slots, max_length, pads_left=self._access.pads_left)
+        # Apart, so that what decode calls are bound to stays where it is when a chunk asks for many rows.
+        self._decoded, self._read = LogitsOutput(graph, memory, slots), LogitsOutput(graph, memory, 1)
+        self._bindings: dict[tuple[LogitsOutput | None, int, int], Binding] = {}
+        self._all, self._needed = ort.RunOptions(), ort.RunOptions()
+        self._needed.only_execute_path_to_fetches = True
 
     @property
     def slots(self) -> int:
@@ -60,97 +56,65 @@ class OnnxRunner:
 
     @property
     def vocab_size(self) -> int:
-        return self._config.vocab_size
+        return self._graph.vocab_size
 
     def prefill(self, slot: int, tokens: Sequence[int], start: int, rows: int) -> Logits:
-        count = len(tokens)
-        assert 0 <= rows <= count, rows
-        self._check(slot, start + count)
-        binding = self._prefill_bindings.get(slot)
-        if binding is None:
-            binding = self._prefill_bindings[slot] = self._bind_cache(slot, 1)
-        self._tokens[:count] = tokens
-        self._set_lengths(np.array([start + count - 1], np.int32))
-        self._bind_host(binding, self._config.graph.inputs["input_ids"], self._tokens, (1, count))
-        self._make_room(rows)
-        self._bind_rows(binding, self._rows[count - rows : count])
-        self._session.run_with_iobinding(binding)
-        return self._logits[:rows]
+        assert 0 <= rows <= len(tokens), rows
+        self._check(slot, start + len(tokens))
+        batch = Batch.of(slot, [tokens], [start], rows)
+        if rows == 0:
+            self._run(batch, None)
+            return np.empty((0, self.vocab_size), np.float32)
+        self._run(batch, self._read)
+        return self._read.read(batch)
 
     def decode(self, first_slot: int, tokens: Sequence[int], positions: Sequence[int]) -> Logits:
-        rows = len(tokens)
-        self._check(first_slot + rows - 1, max(positions) + 1)
-        binding = self._decode_bindings.get((first_slot, rows))
-        if binding is None:
-            binding = self._decode_bindings[first_slot, rows] = self._bind_cache(first_slot, rows)
-            self._bind_host(binding, self._config.graph.inputs["input_ids"], self._tokens, (rows, 1))
-            self._bind_rows(binding, self._rows[:rows])
-        self._tokens[:rows] = tokens
-        self._set_lengths(positions)
-        self._session.run_with_iobinding(binding)
-        return self._logits[:rows]
+        self._check(first_slot + len(tokens) - 1, max(positions) + 1)
+        batch = Batch(first_slot, np.array(tokens, np.int64)[:, None], np.array(positions, np.int64), 1)
+        if self._fit_together(batch):
+            self._run(batch, self._decoded)
+            return self._decoded.read(batch)
+        logits = np.empty((batch.rows, self.vocab_size), np.float32)
+        for row in range(batch.rows):
+            alone = Batch(first_slot + row, batch.tokens[row : row + 1], batch.starts[row : row + 1], 1)
+            self._run(alone, self._decoded)
+            logits[row] = self._decoded.read(alone)[0]
+        return logits
 
     def swap(self, a: int, length_a: int, b: int, length_b: int) -> None:
-        scratch = self._slots
-        self._copy(a, scratch, length_a)
-        self._copy(b, a, length_b)
-        self._copy(scratch, b, length_a)
+        self._cache.swap(a, length_a, b, length_b)
 
     def copy(self, source: int, target: int, length: int) -> None:
         self._check(max(source, target), length)
-        self._copy(source, target, length)
+        self._cache.copy(source, target, length)
 
     def close(self) -> None:
-        self._decode_bindings.clear()
-        self._prefill_bindings.clear()
-        self._cache.clear()
+        self._bindings.clear()
+        self._cache.close()
         del self._session
 
-    def _copy(self, source: int, target: int, length: int) -> None:
-        position_bytes = self._config.head_size * self._dtype.itemsize
-        for buffer in self._cache:
-            self._memory.copy_rows(
-                buffer.address + target * self._slot_bytes,
-                buffer.address + source * self._slot_bytes,
-                width=length * position_bytes,
-                pitch=self._max_length * position_bytes,
-                rows=self._config.num_kv_heads,
-            )
+    def _fit_together(self, batch: Batch) -> bool:
+        """Whether the graph can tell the rows' positions apart, or need not."""
+        if batch.rows == 1:
+            return True
+        if self._graph.takes_one_row:
+            return False
+        return not self._access.pads_left or "position_ids" in self._graph.inputs or batch.starts.min() == batch.past
+
+    def _run(self, batch: Batch, logits: LogitsOutput | None) -> None:
+        key = (logits, batch.first, batch.rows)
+        binding = self._bindings.get(key)
+        if binding is None:
+            binding = self._bindings[key] = Binding(self._session)
+            self._access.bind(binding, batch.first, batch.rows)
+        self._access.prepare(binding, batch)
+        self._inputs.write(binding, batch)
+        if logits is not None:
+            logits.bind(binding, batch)
+        binding.run(self._needed if logits is None else self._all)
+        self._access.commit(batch)
 
     def _check(self, slot: int, length: int) -> None:
         # The kernels write to bare addresses: a wrong slot or position would be a wild write.
         assert 0 <= slot < self._slots, slot
         assert 0 < length <= self._max_length, length
-
-    def _bind_cache(self, first_slot: int, rows: int) -> ort.IOBinding:
-        """A binding of everything that stays the same for calls over these slots."""
-        binding, names = self._session.io_binding(), self._config.graph
-        shape = (rows, self._config.num_kv_heads, self._max_length, self._config.head_size)
-        for index, buffer in enumerate(self._cache):
-            layer, kind = index // len(_KINDS), _KINDS[index % len(_KINDS)]
-            place = (self._memory.device, 0, self._dtype.type, shape, buffer.address + first_slot * self._slot_bytes)
-            binding.bind_input(names.inputs[f"past_{kind}_names"] % layer, *place)
-            binding.bind_output(names.outputs[f"present_{kind}_names"] % layer, *place)
-        self._bind_host(binding, names.inputs["seqlens_k"], self._last_positions, (rows,))
-        self._bind_host(binding, names.inputs["total_sequence_length"], self._total_length, (1,))
-        return binding
-
-    def _make_room(self, rows: int) -> None:
-        """Logits of more rows than ever before need a larger buffer, which other bindings do not know."""
-        if rows > len(self._logits):
-            self._logits = np.zeros((rows, self._config.vocab_size), np.float32)
-            self._decode_bindings.clear()
-
-    def _bind_rows(self, binding: ort.IOBinding, rows: NDArray[np.int64]) -> None:
-        """Ask for the logits of these rows of the call."""
-        self._bind_host(binding, self._config.graph.inputs["logits_rows"], rows, rows.shape)
-        shape = (len(rows), self._config.vocab_size)
-        binding.bind_output(self._config.graph.outputs["logits"], "cpu", 0, np.float32, shape, self._logits.ctypes.data)
-
-    @staticmethod
-    def _bind_host(binding: ort.IOBinding, name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
-        binding.bind_input(name, "cpu", 0, array.dtype.type, shape, array.ctypes.data)
-
-    def _set_lengths(self, last_positions: Sequence[int] | NDArray[np.int32]) -> None:
-        self._last_positions[: len(last_positions)] = last_positions
-        self._total_length[0] = max(last_positions) + 1

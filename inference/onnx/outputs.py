@@ -1,0 +1,41 @@
+"""Where a graph's logits land, and the rows that were asked for. Knows neither cache nor tokens."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from inference.onnx.batch import Batch
+from inference.onnx.binding import Binding
+from inference.onnx.declared import DeclaredGraph
+from inference.onnx.memory import Memory
+from inference.runner import Logits
+
+
+class LogitsOutput:
+    """A buffer for the logits of a call; it grows with the calls."""
+
+    def __init__(self, graph: DeclaredGraph, memory: Memory, rows: int) -> None:
+        self._graph, self._memory = graph, memory
+        self._mirror = memory.mirror(rows * graph.vocab_size, graph.logits.dtype)
+
+    def bind(self, binding: Binding, batch: Batch) -> None:
+        shape = (*self._rows(batch), self._graph.vocab_size)
+        size = int(np.prod(shape))
+        if size > self._mirror.array.size:
+            self._mirror = self._memory.mirror(size, self._graph.logits.dtype)
+        binding.output(self._graph.logits, self._memory.device, shape, self._mirror.address)
+
+    def read(self, batch: Batch) -> Logits:
+        """float32 [rows * wanted, vocab_size]."""
+        rows, vocab_size = self._rows(batch), self._graph.vocab_size
+        size = int(np.prod(rows)) * vocab_size
+        self._mirror.pull(size)
+        logits = self._mirror.array[:size].reshape(batch.rows, -1, vocab_size)
+        wanted: Logits = logits[:, logits.shape[1] - batch.wanted :].reshape(-1, vocab_size)
+        return wanted.astype(np.float32, copy=False)
+
+    def _rows(self, batch: Batch) -> tuple[int, ...]:
+        """The shape of the graph's logits but for the vocabulary."""
+        if self._graph.chooses_rows:
+            return (batch.rows * batch.wanted,)
+        return batch.rows, max(batch.wanted, 1) if "num_logits_to_keep" in self._graph.inputs else batch.count
