@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from inference.core import EngineCore
+from inference.options import DEFAULTS, EngineOptions
 from inference.runner import Runner
 from inference.types import (
     MIN_ROOM,
@@ -43,8 +44,7 @@ class Engine:
 
     token_bytes: what each token id adds to the text, b"" for special tokens. end_tokens: ids that end an answer.
     deliver: called on the engine's thread once per step, with (request id, output) pairs and the state after it;
-    it must not block. chunk, chunk_alone: the most prompt tokens in one step, while others decode and while none
-    does. The runner is used, and closed in the end, by the engine's thread alone.
+    it must not block. The runner is used, and closed in the end, by the engine's thread alone.
     """
 
     def __init__(
@@ -53,11 +53,10 @@ class Engine:
         token_bytes: Sequence[bytes],
         end_tokens: frozenset[int],
         deliver: Deliver,
-        chunk: int = 64,
-        chunk_alone: int = 256,
+        options: EngineOptions = DEFAULTS,
     ) -> None:
         self._runner = runner
-        self._core = EngineCore(runner, token_bytes, end_tokens, chunk, chunk_alone)
+        self._core = EngineCore(runner, token_bytes, end_tokens, options)
         self._deliver = deliver
         self._longest_prompt = runner.max_length - MIN_ROOM
         self._commands: queue.SimpleQueue[GenerationRequest | Abort | Stop] = queue.SimpleQueue()

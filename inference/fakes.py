@@ -26,6 +26,7 @@ class ScriptedRunner:
     tokens that the slot holds up to the current one.
     decoding_differs: a position written by a decode call or a chunk of one token leaves another trace in later
     logits, as with the real kernels, so that reusing it where it must not be shows.
+    lone_rows_differ: so does a position that a decode call of one row writes.
     fail_at: numbers of the calls that raise RuntimeError; prefill, decode, swap and copy count from 0.
     gate: called as gate(name, number) before each call, on the thread that makes it, so that a test can hold a
     step, look and let it go. `calls` lists the last calls' names and arguments.
@@ -40,6 +41,7 @@ class ScriptedRunner:
         reply: Reply | None = None,
         end_token: int = 0,
         decoding_differs: bool = False,
+        lone_rows_differ: bool = False,
         fail_at: Container[int] = (),
         gate: Gate | None = None,
     ) -> None:
@@ -48,6 +50,7 @@ class ScriptedRunner:
         self.closed = False
         self._reply, self._end_token, self._fail_at, self._gate = reply, end_token, fail_at, gate
         self._trace = vocab_size if decoding_differs else 0
+        self._lone_trace = self._trace + (vocab_size if lone_rows_differ else 0)
         self._count = 0
         self._cache: NDArray[np.int32] = np.full((slots, max_length), -1, np.int32)
         self._prompt_lengths = [0] * slots
@@ -69,9 +72,9 @@ class ScriptedRunner:
     def decode(self, first_slot: int, tokens: Sequence[int], positions: Sequence[int]) -> Logits:
         self._enter("decode", first_slot, tuple(tokens), tuple(positions))
         assert 0 <= first_slot < first_slot + len(tokens) <= self.slots
-        rows = []
+        rows, trace = [], self._lone_trace if len(tokens) == 1 else self._trace
         for slot, (token, position) in enumerate(zip(tokens, positions, strict=True), first_slot):
-            self._cache[slot, position] = token + self._trace
+            self._cache[slot, position] = token + trace
             rows.append(self._logits(slot, position + 1))
         return np.stack(rows)
 

@@ -3,7 +3,7 @@
 Pure policy over a SlotTable. It knows neither queues nor chunks; costs are positions moved.
 """
 
-from inference.plan import Move
+from inference.plan import Chunk, Companion, Move
 from inference.sequence import Sequence
 from inference.slots import SlotTable
 
@@ -80,6 +80,17 @@ def _fetch(table: SlotTable, source: int, match: int, place: int, oldest: int) -
     if table[keeper].sequence is None:
         table.touch(keeper)
     return [] if source == place else [table.copy(source, place, match)]
+
+
+def companion(table: SlotTable, slot: int, chunk: Chunk | None) -> Companion | None:
+    """The neighbour that makes two rows of a lone one, with the fewest positions to look back on; None without one.
+
+    It writes behind what the neighbour holds, this step's chunk included.
+    """
+    ends = {each: table[each].length for each in _beside(table, range(slot, slot + 1))}
+    if chunk is not None and chunk.sequence.slot in ends:
+        ends[chunk.sequence.slot] = chunk.start + chunk.length
+    return min((Companion(each, end) for each, end in ends.items()), key=lambda row: row.position, default=None)
 
 
 def _beside(table: SlotTable, block: range) -> list[int]:

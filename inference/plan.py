@@ -49,9 +49,18 @@ class Decode:
 
 
 @dataclass(frozen=True, slots=True)
+class Companion:
+    """A row of no sequence beside a lone decoding one; it writes to a position that nobody needs."""
+
+    slot: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """One step: the moves in order, then the chunk, then the decode call."""
 
     moves: tuple[Move, ...]
     chunk: Chunk | None
     decode: Decode | None
+    companion: Companion | None = None

@@ -1,12 +1,14 @@
 """Decides what each step does: which prompt is read, how much of it, which sequences decode, and what moves.
 
-A pure state machine: the same calls give the same plans. It knows no time, threads, arrays, text or sampling.
+A pure state machine: the same calls give the same plans. Times are told to it. It knows no threads, arrays, text or
+sampling.
 """
 
 from collections import deque
 
-from inference.placement import admit, close_ranks
-from inference.plan import Chunk, Decode, Move, Plan
+from inference.chunk_budget import ChunkBudget
+from inference.placement import admit, close_ranks, companion
+from inference.plan import Chunk, Companion, Decode, Move, Plan
 from inference.sequence import Sequence
 from inference.slots import SlotTable
 
@@ -14,14 +16,13 @@ from inference.slots import SlotTable
 class Scheduler:
     """Waiting sequences are served in order; one at a time is read in chunks; all others that have a slot decode.
 
-    chunk, chunk_alone: the most prompt tokens in one step, with and without decoding sequences; at least 2.
+    budget: says how many prompt tokens the next step may read. paired: a lone decoding row gets a companion.
     Between two plans the caller reports what became of the first one: `read`, `decoded`, `finish`, `discard`.
     """
 
-    def __init__(self, slots: int, chunk: int, chunk_alone: int) -> None:
+    def __init__(self, slots: int, budget: ChunkBudget, *, paired: bool = False) -> None:
         assert slots >= 1
-        assert min(chunk, chunk_alone) >= 2
-        self._chunk, self._chunk_alone = chunk, chunk_alone
+        self._budget, self._paired = budget, paired
         self._table = SlotTable(slots)
         self._waiting: deque[Sequence] = deque()
         self._reading: Sequence | None = None
@@ -57,18 +58,21 @@ class Scheduler:
         if self._reading is None and self._waiting and self.running < len(self._table):
             self._reading = self._waiting.popleft()
             moves += admit(self._table, self._reading, self._block_slots())
-        return Plan(tuple(moves), self._next_chunk(), self._decode)
+        chunk = self._next_chunk()
+        return Plan(tuple(moves), chunk, self._decode, self._companion(chunk))
 
-    def read(self, chunk: Chunk) -> None:
+    def read(self, chunk: Chunk, seconds: float) -> None:
         """The chunk is in the cache; after a prompt's last one its sequence decodes from the next plan on."""
+        self._budget.chunk_took(chunk.length, chunk.start, seconds)
         chunk.sequence.read(chunk.length)
         if chunk.sequence.prefilled:
             self._reading = None
             self._decoding.append(chunk.sequence)
             self._decode = None
 
-    def decoded(self, decode: Decode) -> None:
+    def decoded(self, decode: Decode, seconds: float) -> None:
         """The decode call's tokens are in the cache."""
+        self._budget.decode_took(seconds)
         for sequence in decode.sequences:
             sequence.decoded()
 
@@ -107,11 +111,16 @@ class Scheduler:
         self._decoding.sort(key=lambda sequence: sequence.slot)
         return Decode(self._decoding[0].slot, tuple(self._decoding)) if self._decoding else None
 
+    def _companion(self, chunk: Chunk | None) -> Companion | None:
+        if not self._paired or self._decode is None or len(self._decode.sequences) > 1:
+            return None
+        return companion(self._table, self._decode.first, chunk)
+
     def _next_chunk(self) -> Chunk | None:
         sequence = self._reading
         if sequence is None:
             return None
-        size = self._chunk if self._decoding else self._chunk_alone
+        size = self._budget.size(sequence.written, len(self._decoding))
         return Chunk(sequence, sequence.written, chunk_length(sequence.prompt_length - sequence.written, size))
 
 

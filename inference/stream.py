@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from inference.engine import Engine, Outputs
+from inference.options import DEFAULTS, EngineOptions
 from inference.runner import Runner
 from inference.types import EngineStats, EngineStopped, GenerationRequest, Output, QueueFull
 
@@ -87,10 +88,9 @@ class AsyncEngine:
         end_tokens: frozenset[int],
         *,
         queue_limit: int = 128,
-        chunk: int = 64,
-        chunk_alone: int = 256,
+        options: EngineOptions = DEFAULTS,
     ) -> None:
-        self._engine = Engine(runner, token_bytes, end_tokens, self._deliver, chunk, chunk_alone)
+        self._engine = Engine(runner, token_bytes, end_tokens, self._deliver, options)
         self._limit = self._engine.slots + queue_limit
         self._live: dict[str, Generation] = {}
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -60,17 +60,19 @@ class Output:
     logprobs: tuple[Logprob, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EngineStats:
     """The engine as it was after a step; the counters run from its start, times in seconds.
+
+    Only the engine changes one, and never one that it has handed out.
 
     failure: why the engine is not fit to serve, or None. It is set after three failed calls of one kind in a row
     (prefill, decode, move), cleared by one of that kind that succeeds, and final once the engine has stopped.
     """
 
-    running: int  # sequences in a slot
-    waiting: int  # sequences without one
-    idle_slots: int
+    running: int = 0  # sequences in a slot
+    waiting: int = 0  # sequences without one
+    idle_slots: int = 0
     steps: int = 0
     prefill_tokens: int = 0
     prefill_seconds: float = 0.0

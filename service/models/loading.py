@@ -8,6 +8,7 @@ from typing import Literal
 
 from common.settings import Settings
 from inference.model import ModelDirectory
+from inference.options import DEFAULTS, EngineOptions
 from inference.runner import Runner
 from inference.stream import AsyncEngine
 from service.models.served import ServedModel
@@ -19,13 +20,14 @@ Precision = Literal["int4", "float16", "float32"]
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """What loading gives: the model directory, a warm runner over it, what each token id adds to a text, and in one
-    sentence which provider runs it and why."""
+    """What loading gives: the model directory, a warm runner over it, what each token id adds to a text, in one
+    sentence which provider runs it and why, and how its engine is to work."""
 
     directory: ModelDirectory
     runner: Runner
     token_bytes: list[bytes]
     provider: str
+    options: EngineOptions = DEFAULTS
 
 
 def load_model(settings: Settings, progress: Progress) -> LoadedModel:
@@ -56,13 +58,16 @@ def load_model(settings: Settings, progress: Progress) -> LoadedModel:
     token_bytes = directory.tokenizer.token_bytes()
     token_bytes += [b""] * (runner.vocab_size - len(token_bytes))
     report = f"{provider.name.removesuffix('ExecutionProvider')} ({provider.reason})"
-    return LoadedModel(directory, runner, token_bytes, report)
+    options = EngineOptions(deterministic=settings.deterministic)
+    return LoadedModel(directory, runner, token_bytes, report, options)
 
 
 def serve(model: LoadedModel, queue_limit: int) -> ServedModel:
     """Starts an engine on the running event loop."""
     config = model.directory.config
-    engine = AsyncEngine(model.runner, model.token_bytes, config.eos_token_ids, queue_limit=queue_limit)
+    engine = AsyncEngine(
+        model.runner, model.token_bytes, config.eos_token_ids, queue_limit=queue_limit, options=model.options
+    )
     engine.start()
     created = config.created or int(model.directory.graph_path.stat().st_mtime)
     directory = model.directory

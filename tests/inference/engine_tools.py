@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 from inference.engine import Engine, Outputs
 from inference.fakes import ScriptedRunner
+from inference.options import EngineOptions
 from inference.sampling.parameters import SamplingParams
 from inference.types import EngineStats, GenerationRequest, Output
 
 WAIT = 20.0  # seconds until a test that waits for nothing fails
 END = 0
 TOKEN_BYTES = [b"", *(bytes([token + 64]) for token in range(1, 64))]  # token 1 is "A", 2 is "B", ...
+SMALL_CHUNKS = EngineOptions(chunk=4, chunk_alone=8)
 GREEDY = SamplingParams(temperature=0, max_tokens=10)
 
 
@@ -83,14 +85,16 @@ class HeldGate:
         self._tickets.release(1_000_000)
 
 
-def make_engine(runner: ScriptedRunner, listener: Listener, chunk: int = 4, chunk_alone: int = 8) -> Engine:
-    return Engine(runner, TOKEN_BYTES, frozenset({END}), listener.deliver, chunk, chunk_alone)
+def make_engine(runner: ScriptedRunner, listener: Listener, options: EngineOptions = SMALL_CHUNKS) -> Engine:
+    return Engine(runner, TOKEN_BYTES, frozenset({END}), listener.deliver, options)
 
 
-def generate(runner: ScriptedRunner, *requests: GenerationRequest) -> dict[str, Output]:
+def generate(
+    runner: ScriptedRunner, *requests: GenerationRequest, options: EngineOptions = SMALL_CHUNKS
+) -> dict[str, Output]:
     """Serve these requests together on a fresh engine."""
     listener = Listener()
-    engine = make_engine(runner, listener)
+    engine = make_engine(runner, listener, options)
     engine.start()
     for each in requests:
         engine.submit(each)

@@ -3,6 +3,7 @@
 Run the tests with REWRITE_GOLDEN=1 to write the answers anew, and read the change as a diff.
 """
 
+from inference.chunk_budget import ChunkBudget
 from inference.plan import Copy, Plan, Swap
 from inference.scheduler import Scheduler
 from inference.sequence import Sequence
@@ -21,7 +22,7 @@ class Conversation:
     """
 
     def __init__(self) -> None:
-        self._scheduler = Scheduler(1, 2, 2)
+        self._scheduler = Scheduler(1, ChunkBudget(2, 2))
         self._sequences: dict[str, Sequence] = {}
         self._next_token = 1000
 
@@ -29,7 +30,7 @@ class Conversation:
         name, *arguments = command.split()
         if name == "new":
             sizes = {key: int(value) for key, value in (argument.split("=") for argument in arguments)}
-            self._scheduler = Scheduler(sizes["slots"], sizes["chunk"], sizes["alone"])
+            self._scheduler = Scheduler(sizes["slots"], ChunkBudget(sizes["chunk"], sizes["alone"]))
         elif name == "add":
             self._sequences[arguments[0]] = Sequence(arguments[0], tokens(arguments[1]))
             self._scheduler.add(self._sequences[arguments[0]])
@@ -47,10 +48,10 @@ class Conversation:
         lines = describe(plan)
         sampled: list[Sequence] = []
         if plan.chunk is not None:
-            self._scheduler.read(plan.chunk)
+            self._scheduler.read(plan.chunk, 0.0)
             sampled += [plan.chunk.sequence] if plan.chunk.last else []
         if plan.decode is not None:
-            self._scheduler.decoded(plan.decode)
+            self._scheduler.decoded(plan.decode, 0.0)
             sampled += plan.decode.sequences
         for sequence in sampled:
             sequence.tokens.append(self._next_token)

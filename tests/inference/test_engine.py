@@ -9,6 +9,7 @@ import pytest
 
 from inference.engine import Engine, Outputs
 from inference.fakes import ScriptedRunner
+from inference.options import EngineOptions
 from inference.sampling.parameters import SamplingParams
 from inference.types import (
     ContextLengthExceeded,
@@ -18,13 +19,13 @@ from inference.types import (
     GenerationRequest,
     Output,
 )
-from tests.inference.engine_tools import GREEDY, HeldGate, Listener, generate, make_engine, request, spell
+from tests.inference.engine_tools import GREEDY, SMALL_CHUNKS, HeldGate, Listener, generate, make_engine, request, spell
 
 
 @contextmanager
-def running(runner: ScriptedRunner) -> Iterator[tuple[Engine, Listener]]:
+def running(runner: ScriptedRunner, options: EngineOptions = SMALL_CHUNKS) -> Iterator[tuple[Engine, Listener]]:
     listener = Listener()
-    engine = make_engine(runner, listener)
+    engine = make_engine(runner, listener, options)
     engine.start()
     try:
         yield engine, listener
@@ -72,6 +73,41 @@ def test_requests_in_company_get_the_answers_they_get_alone(slots: int) -> None:
     if slots == 5:
         assert names == {"prefill", "decode", "swap", "copy"}, "every kind of move was tried"
         assert sum(output.cached_tokens for output in together.values()) > 0
+
+
+DETERMINISTIC = replace(SMALL_CHUNKS, deterministic=True)
+
+
+@pytest.mark.parametrize("slots", [2, 5, 16])
+def test_deterministic_answers_are_those_of_a_full_house_also_where_lone_rows_differ(slots: int) -> None:
+    requests = random_requests(40, seed=slots)
+
+    def runner(slots: int) -> ScriptedRunner:
+        return ScriptedRunner(slots=slots, decoding_differs=True, lone_rows_differ=True)
+
+    together = generate(runner(slots), *requests, options=DETERMINISTIC)
+    plain: dict[str, Output] = {}
+    for each in requests:
+        alone = generate(runner(2), each, options=DETERMINISTIC)[each.id]
+        assert replace(together[each.id], cached_tokens=0) == alone
+        plain |= generate(runner(2), each)
+    assert any(plain[name].text != together[name].text for name in plain), "a lone row differs otherwise"
+
+
+def test_a_companion_row_spoils_neither_a_kept_prefix_nor_a_prompt_that_is_read() -> None:
+    """The only neighbour keeps a prompt, then reads one, while the lone sequence decodes."""
+    kept, lone, beside = request("kept", range(1, 21)), request("lone", range(30, 40)), request("beside", range(1, 41))
+    answers = {}
+    for options in (SMALL_CHUNKS, DETERMINISTIC):
+        with running(ScriptedRunner(slots=2), options) as (engine, listener):
+            engine.submit(kept)
+            listener.until_ended("kept")
+            engine.submit(replace(lone, sampling=replace(GREEDY, max_tokens=30)))
+            engine.submit(beside)
+            listener.until_ended("lone", "beside")
+            answers[options] = {name: listener.whole(name) for name in ("lone", "beside")}
+    assert answers[DETERMINISTIC] == answers[SMALL_CHUNKS]
+    assert answers[DETERMINISTIC]["beside"].cached_tokens == 20
 
 
 def test_a_prefix_hit_does_not_change_the_answer() -> None:

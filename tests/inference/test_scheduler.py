@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from inference.chunk_budget import ChunkBudget
 from inference.plan import Plan, Swap
 from inference.scheduler import Scheduler, chunk_length
 from inference.sequence import Sequence
@@ -41,9 +42,10 @@ def test_a_long_common_prefix_is_found_to_the_token() -> None:
 class SchedulerMachine(RuleBasedStateMachine):
     """Runs plans against a model of the cache that remembers what was really written where."""
 
-    @initialize(slots=st.integers(1, 6), chunk=st.integers(2, 5), alone=st.integers(2, 9))
-    def start(self, slots: int, chunk: int, alone: int) -> None:
-        self.scheduler = Scheduler(slots, chunk, alone)
+    @initialize(slots=st.integers(1, 6), chunk=st.integers(2, 5), alone=st.integers(2, 9), paired=st.booleans())
+    def start(self, slots: int, chunk: int, alone: int, paired: bool) -> None:
+        self.scheduler = Scheduler(slots, ChunkBudget(chunk, alone), paired=paired)
+        self.paired = paired and slots > 1
         self.cache: list[list[Row]] = [[] for _ in range(slots)]
         self.live: dict[str, Sequence] = {}
         self.order: list[str] = []  # of those whose prompt has not begun
@@ -149,7 +151,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert len(held) == chunk.start
         new = sequence.tokens[chunk.start : chunk.start + chunk.length]
         self.cache[sequence.slot] = held + [(token, chunk.length == 1) for token in new]
-        self.scheduler.read(chunk)
+        self.scheduler.read(chunk, 0.0)
         return [sequence] if chunk.last else []
 
     def _decode(self, plan: Plan) -> list[Sequence]:
@@ -163,8 +165,19 @@ class SchedulerMachine(RuleBasedStateMachine):
             assert sequence.written == len(sequence.tokens) - 1
             held = self.cache[sequence.slot][: sequence.written]
             self.cache[sequence.slot] = [*held, (sequence.tokens[-1], True)]
-        self.scheduler.decoded(plan.decode)
+        self._accompany(plan)
+        self.scheduler.decoded(plan.decode, 0.0)
         return list(sequences)
+
+    def _accompany(self, plan: Plan) -> None:
+        """A companion's row overwrites a position, and all that lie behind it are lost."""
+        assert plan.decode is not None
+        row, lonely = plan.companion, len(plan.decode.sequences) == 1
+        assert (row is not None) == (self.paired and lonely)
+        if row is not None:
+            assert abs(row.slot - plan.decode.first) == 1
+            assert len(self.cache[row.slot]) >= row.position
+            self.cache[row.slot] = [*self.cache[row.slot][: row.position], (-1, True)]
 
 
 TestSchedulerMachine = SchedulerMachine.TestCase
@@ -173,7 +186,7 @@ TestSchedulerMachine.settings = settings(max_examples=150, stateful_step_count=4
 
 def test_a_lonely_sequence_is_never_moved() -> None:
     """With an empty block a prompt decodes where it was read."""
-    scheduler = Scheduler(slots=5, chunk=4, chunk_alone=8)
+    scheduler = Scheduler(5, ChunkBudget(4, 8))
     for turn in range(4):
         sequence = Sequence(f"turn {turn}", list(range(10 * (turn + 1))))
         scheduler.add(sequence)
@@ -181,9 +194,9 @@ def test_a_lonely_sequence_is_never_moved() -> None:
             plan = scheduler.plan()
             assert plan.moves == ()
             if plan.chunk is not None:
-                scheduler.read(plan.chunk)
+                scheduler.read(plan.chunk, 0.0)
             if plan.decode is not None:
-                scheduler.decoded(plan.decode)
+                scheduler.decoded(plan.decode, 0.0)
             if sequence.prefilled:
                 sequence.tokens.append(1000)
         assert sequence.cached == 10 * turn
@@ -192,7 +205,7 @@ def test_a_lonely_sequence_is_never_moved() -> None:
 
 def test_a_prefix_is_reused_only_within_its_domain() -> None:
     """Kept or still running, moved or copied: what one domain computed is a miss for another."""
-    scheduler = Scheduler(slots=4, chunk=8, chunk_alone=8)
+    scheduler = Scheduler(4, ChunkBudget(8, 8))
     cached: list[int] = []
     for domain in ("ann", "bob", "ann", "bob", "eve"):
         sequence = Sequence(f"turn {len(cached)}", list(range(8)), domain)
@@ -200,9 +213,9 @@ def test_a_prefix_is_reused_only_within_its_domain() -> None:
         while not sequence.prefilled:
             plan = scheduler.plan()
             if plan.chunk is not None:
-                scheduler.read(plan.chunk)
+                scheduler.read(plan.chunk, 0.0)
             if plan.decode is not None:
-                scheduler.decoded(plan.decode)
+                scheduler.decoded(plan.decode, 0.0)
         sequence.tokens.append(1000)
         cached.append(sequence.cached)
         if domain == "ann":

@@ -9,11 +9,11 @@ from inference.fakes import ScriptedRunner
 from inference.sampling.parameters import SamplingParams
 from inference.stream import AsyncEngine, Generation, merge
 from inference.types import ContextLengthExceeded, EngineStopped, FinishReason, Output, QueueFull
-from tests.inference.engine_tools import END, GREEDY, TOKEN_BYTES, WAIT, HeldGate, request, spell
+from tests.inference.engine_tools import END, GREEDY, SMALL_CHUNKS, TOKEN_BYTES, WAIT, HeldGate, request, spell
 
 
 def make(runner: ScriptedRunner, queue_limit: int = 4) -> AsyncEngine:
-    return AsyncEngine(runner, TOKEN_BYTES, frozenset({END}), queue_limit=queue_limit, chunk=4, chunk_alone=8)
+    return AsyncEngine(runner, TOKEN_BYTES, frozenset({END}), queue_limit=queue_limit, options=SMALL_CHUNKS)
 
 
 async def read(generation: Generation) -> list[Output]:

@@ -1,0 +1,135 @@
+"""Makes the calls of a plan: moves, a chunk, a decode call, and samples from their logits. It knows no policy."""
+
+import logging
+from collections.abc import Callable, Mapping
+from collections.abc import Sequence as Table
+from dataclasses import dataclass, field
+
+from inference.live import Live
+from inference.plan import Chunk, Companion, Decode, Move, Plan, Swap
+from inference.runner import Logits, Runner
+from inference.sampling.sampler import NOT_A_NUMBER, Sampled, Sampler
+from inference.sequence import Sequence
+from inference.types import EngineStats
+
+FAILURES_IN_A_ROW = 3  # so many failed calls of one kind are no accident: the engine reports that it is not fit
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Result:
+    """What a plan's calls came to: sampled tokens, in the order of their rows, and the sequences that failed."""
+
+    first: Sampled | None = None  # the chunk's, if it was a prompt's last
+    decoded: list[Sampled] = field(default_factory=list)  # the decode call's
+    failed: list[Sequence] = field(default_factory=list)
+    moved: bool = True  # otherwise no slot holds for certain what it should
+    chunk_seconds: float = 0.0
+    decode_seconds: float = 0.0
+
+
+class Executor:
+    """The model and what is drawn from it; a call that raises fails the sequences it was made for, and no others.
+
+    live: all requests that live, by their ids. stats: counts the calls. clock: seconds.
+    """
+
+    def __init__(
+        self, runner: Runner, live: Mapping[str, Live], stats: EngineStats, clock: Callable[[], float]
+    ) -> None:
+        self._runner, self._live, self._stats, self._clock = runner, live, stats, clock
+        self._sampler = Sampler(runner.vocab_size)
+        self._failures: dict[str, int] = {}  # in a row, by the kind of call
+
+    @property
+    def failure(self) -> str | None:
+        """Why the model is not fit to serve, or None."""
+        for kind, count in self._failures.items():
+            if count >= FAILURES_IN_A_ROW:
+                return f"The last {count} {kind} calls of the runner failed."
+        return None
+
+    def run(self, plan: Plan) -> Result:
+        """Makes the calls; no others if a move fails."""
+        result = Result(moved=self._move(plan.moves))
+        if not result.moved:
+            result.failed = [*_read_by(plan.chunk), *_decoded_by(plan.decode)]
+            return result
+        if plan.chunk is not None:
+            self._prefill(plan.chunk, result)
+        if plan.decode is not None:
+            self._decode(plan.decode, plan.companion, result)
+        return result
+
+    def _move(self, moves: Table[Move]) -> bool:
+        try:
+            for move in moves:
+                if isinstance(move, Swap):
+                    self._runner.swap(move.a, move.length_a, move.b, move.length_b)
+                else:
+                    self._runner.copy(move.source, move.target, move.length)
+                self._failures.pop("move", None)
+        except Exception:
+            self._note_failure("move")
+            return False
+        return True
+
+    def _prefill(self, chunk: Chunk, result: Result) -> None:
+        sequence, begun = chunk.sequence, self._clock()
+        tokens = sequence.tokens[chunk.start : chunk.start + chunk.length]
+        try:
+            logits = self._runner.prefill(sequence.slot, tokens, chunk.start, rows=int(chunk.last))
+            if chunk.last:
+                result.first = self._sample(logits, (sequence,), result)[0]
+        except Exception:
+            self._note_failure("prefill")
+            result.failed.append(sequence)
+            return
+        self._failures.pop("prefill", None)
+        result.chunk_seconds = self._clock() - begun
+        self._stats.prefill_tokens += chunk.length
+        self._stats.prefill_seconds += result.chunk_seconds
+
+    def _decode(self, decode: Decode, companion: Companion | None, result: Result) -> None:
+        begun = self._clock()
+        try:
+            result.decoded = self._sample(self._decode_call(decode, companion), decode.sequences, result)
+        except Exception:
+            self._note_failure("decode")
+            result.failed.extend(decode.sequences)
+            return
+        self._failures.pop("decode", None)
+        result.decode_seconds = self._clock() - begun
+        self._stats.decode_calls += 1
+        self._stats.decode_tokens += len(decode.sequences)
+        self._stats.decode_seconds += result.decode_seconds
+
+    def _decode_call(self, decode: Decode, companion: Companion | None) -> Logits:
+        tokens = [sequence.tokens[-1] for sequence in decode.sequences]
+        positions = [sequence.written for sequence in decode.sequences]
+        if companion is None:
+            return self._runner.decode(decode.first, tokens, positions)
+        if companion.slot > decode.first:
+            return self._runner.decode(decode.first, [*tokens, tokens[0]], [*positions, companion.position])[:-1]
+        return self._runner.decode(companion.slot, [tokens[0], *tokens], [companion.position, *positions])[1:]
+
+    def _sample(self, logits: Logits, sequences: tuple[Sequence, ...], result: Result) -> list[Sampled]:
+        sampled = self._sampler.sample(logits, [self._live[sequence.id].sampler for sequence in sequences])
+        failed = [sequence for sequence, each in zip(sequences, sampled, strict=True) if each.token == NOT_A_NUMBER]
+        if failed:
+            logger.error("the logits of %s are not numbers", ", ".join(sequence.id for sequence in failed))
+            result.failed.extend(failed)
+        return sampled
+
+    def _note_failure(self, kind: str) -> None:
+        logger.exception("a %s call of the runner failed; its sequences end", kind)
+        self._failures[kind] = self._failures.get(kind, 0) + 1
+
+
+def _read_by(chunk: Chunk | None) -> tuple[Sequence, ...]:
+    return () if chunk is None else (chunk.sequence,)
+
+
+def _decoded_by(decode: Decode | None) -> tuple[Sequence, ...]:
+    return () if decode is None else decode.sequences

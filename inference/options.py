@@ -1,0 +1,18 @@
+"""How an engine works, apart from its model. Knows no settings: who starts an engine fills it in."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """chunk, chunk_alone: the most prompt tokens in one step, while others decode and while none does; at least 2.
+    Measured times make most chunks smaller.
+    deterministic: no call has a lone row, so that equal requests with equal seeds get equal tokens in any company.
+    """
+
+    chunk: int = 256
+    chunk_alone: int = 512
+    deterministic: bool = False
+
+
+DEFAULTS = EngineOptions()

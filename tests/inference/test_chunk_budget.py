@@ -1,0 +1,121 @@
+"""Chunks take about the time that they may, whatever the machine, the past and the disturbances."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inference.chunk_budget import LEAST, ChunkBudget
+
+PAUSE, ALONE = 0.1, 0.2
+
+
+def budget(largest: int = 512) -> ChunkBudget:
+    return ChunkBudget(largest, largest, PAUSE, ALONE)
+
+
+class Machine:
+    """Takes `fixed` seconds for a token and `slope` more for each position before it, give or take `noise`."""
+
+    def __init__(self, fixed: float, slope: float, noise: float = 0.0) -> None:
+        self._fixed, self._slope, self._noise = fixed, slope, noise
+        self._random = random.Random(1)
+
+    def chunk(self, tokens: int, past: int) -> float:
+        seconds = tokens * (self._fixed + self._slope * (past + tokens / 2))
+        return seconds * (1 + self._noise * self._random.uniform(-1, 1))
+
+    def read(self, budget: ChunkBudget, prompt: int, rows: int, decode: float, start: int = 0) -> list[float]:
+        """The seconds of each step while a prompt is read beside so many rows, after `start` cached tokens."""
+        steps, past = list[float](), start
+        while past < prompt:
+            tokens = min(budget.size(past, rows), prompt - past)
+            seconds = self.chunk(tokens, past)
+            budget.chunk_took(tokens, past, seconds)
+            if rows:
+                budget.decode_took(decode)
+            steps.append(seconds + decode * bool(rows))
+            past += tokens
+        return steps
+
+
+DEFAULT_MODEL = (0.0018, 4.5e-7)  # as on two cores
+
+
+def test_the_first_chunk_is_small() -> None:
+    assert budget().size(0, 0) == budget().size(0, 3) == 32
+    assert budget(largest=20).size(0, 0) == 20
+
+
+def test_no_step_of_a_long_prompt_takes_much_longer_than_the_pause() -> None:
+    steps = Machine(*DEFAULT_MODEL).read(budget(), 8000, rows=4, decode=0.02)
+    assert max(steps) < 1.15 * PAUSE
+    assert sum(steps) / len(steps) > 0.8 * PAUSE, "no smaller chunks than needed"
+
+
+def test_a_noisy_machine_keeps_near_the_pause() -> None:
+    steps = Machine(*DEFAULT_MODEL, noise=0.2).read(budget(), 8000, rows=4, decode=0.02)
+    assert max(steps) < 1.5 * PAUSE
+
+
+def test_alone_a_chunk_may_take_longer() -> None:
+    steps = Machine(*DEFAULT_MODEL).read(budget(), 8000, rows=0, decode=0)
+    assert PAUSE < sum(steps) / len(steps) < ALONE
+    assert max(steps) < 1.15 * ALONE
+
+
+def test_a_prompt_found_in_the_cache_to_its_far_end_starts_with_small_chunks() -> None:
+    """What was learned at short pasts is not held true for long ones."""
+    machine, chunks = Machine(*DEFAULT_MODEL), budget()
+    machine.read(chunks, 1000, rows=4, decode=0.02)
+    assert max(machine.read(chunks, 8000, rows=4, decode=0.02, start=7000)) < 1.4 * PAUSE
+
+
+def test_a_new_prompt_after_a_long_one_starts_with_large_chunks_soon() -> None:
+    machine, chunks = Machine(*DEFAULT_MODEL), budget()
+    machine.read(chunks, 8000, rows=4, decode=0.02)
+    steps = machine.read(chunks, 500, rows=4, decode=0.02)
+    assert max(steps) < 1.3 * PAUSE
+    assert steps[2] > 0.7 * PAUSE
+
+
+def test_a_slow_decode_call_leaves_a_share_to_the_chunk() -> None:
+    chunks = budget()
+    chunks.chunk_took(50, 0, 0.05)
+    chunks.decode_took(0.5)
+    assert chunks.size(0, 16) == 25
+
+
+def test_one_disturbed_chunk_is_soon_forgotten() -> None:
+    machine, chunks = Machine(*DEFAULT_MODEL), budget()
+    machine.read(chunks, 1000, rows=4, decode=0.02)
+    usual = chunks.size(1000, 4)
+    chunks.chunk_took(usual, 1000, 1.0)
+    assert chunks.size(1000, 4) < usual
+    machine.read(chunks, 1500, rows=4, decode=0.02, start=1000)
+    assert chunks.size(1000, 4) > 0.8 * usual
+
+
+@pytest.mark.parametrize("fixed", [1e-6, 1e-4, 1e-2])
+def test_fast_and_slow_machines_get_the_chunks_that_suit_them(fixed: float) -> None:
+    chunks = budget(largest=5000)
+    Machine(fixed, fixed / 4000).read(chunks, 20000, rows=1, decode=0.0)
+    wanted = PAUSE / (fixed * (1 + 10000 / 4000))
+    assert chunks.size(10000, 1) == pytest.approx(min(max(wanted, LEAST), 5000), rel=0.2)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 512), st.integers(0, 100_000), st.floats(0, 1e3)), max_size=30),
+    st.integers(2, 600),
+    st.integers(0, 100_000),
+    st.integers(0, 16),
+)
+def test_any_times_give_a_size_within_the_bounds(
+    chunks: list[tuple[int, int, float]], largest: int, past: int, rows: int
+) -> None:
+    told = budget(largest)
+    for tokens, start, seconds in chunks:
+        told.chunk_took(tokens, start, seconds)
+        told.decode_took(seconds)
+    assert 2 <= told.size(past, rows) <= largest
