@@ -18,18 +18,19 @@ from typing import Literal
 from inference.genai_config import FILE_NAME as CONFIG_FILE
 from inference.types import ModelFileError
 
-Precision = Literal["int4", "float16", "float32"]
+Precision = Literal["int4", "int8", "float16", "float32"]
 Progress = Callable[[float], None]
 """Called with the share that is done, from 0 to 1."""
 
 # Part of every directory's name: a converter that writes something else makes a new directory.
-CONVERTER_VERSION = 2
+CONVERTER_VERSION = 3
 
 
 def ensure_converted(source: Path, cache: Path, precision: Precision, progress: Progress) -> Path:
     """The directory of the converted model, made if it is not there yet; `progress` is called only then.
 
-    int4 keeps the stored blocks, float16 and float32 dequantise them. Two processes at once wait for each other, and
+    int4 keeps the stored blocks (and gives 8 bits to what is stored as floating point), int8 gives everything 8 bits,
+    float16 and float32 dequantise. Two processes at once wait for each other, and
     a process that dies leaves nothing half-made. Raises ModelFileError if the source or the cache cannot be used.
     """
     try:

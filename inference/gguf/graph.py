@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,29 @@ from onnx import TensorProto, helper
 ONNX_OPSET = 21
 MICROSOFT = "com.microsoft"
 _ALIGNMENT = 4096
+
+
+class _Place(NamedTuple):
+    """Where numbers stand in the data file; `kind` is a TensorProto data type."""
+
+    kind: int
+    offset: int
+    length: int
+
+
+class Region:
+    """Room for one tensor in the data file."""
+
+    def __init__(self, file: IO[bytes], offset: int, dtype: np.dtype[Any], row_bytes: int) -> None:
+        self._file = file
+        self._offset = offset
+        self._dtype = dtype
+        self._row_bytes = row_bytes
+
+    def write(self, row: int, values: npt.NDArray[Any]) -> None:
+        """Put rows where row number `row` begins. Not through a memory map: a full disk would kill the process."""
+        self._file.seek(self._offset + row * self._row_bytes)
+        self._file.write(np.ascontiguousarray(values, self._dtype).data)
 
 
 class GraphBuilder:
@@ -27,6 +51,8 @@ class GraphBuilder:
         self.report = progress
         self._data_path = data_path
         self._data = data_path.open("wb")
+        self._data_end = 0
+        self._places: dict[str, _Place] = {}
         self._nodes: list[onnx.NodeProto] = []
         self._initializers: list[onnx.TensorProto] = []
         self._inputs: list[onnx.ValueInfoProto] = []
@@ -51,23 +77,32 @@ class GraphBuilder:
 
     def constant(self, name: str, value: npt.NDArray[Any]) -> str:
         """Store a tensor in the external data file, so that the runtime can map it instead of copying it."""
-        value = np.ascontiguousarray(value)
-        self._data.write(b"\0" * (-self._data.tell() % _ALIGNMENT))
-        tensor = TensorProto(
-            name=name,
-            data_type=helper.np_dtype_to_tensor_dtype(value.dtype),
-            dims=value.shape,
-            data_location=TensorProto.EXTERNAL,
-        )
+        self.reserve(name, value.dtype, value.shape).write(0, value)
+        return name
+
+    def reserve(self, name: str, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> Region:
+        """The place of a tensor in the external data file, to be filled some rows at a time."""
+        offset, kind = -(-self._data_end // _ALIGNMENT) * _ALIGNMENT, np.dtype(dtype)
+        region = Region(self._data, offset, kind, math.prod(shape[1:]) * kind.itemsize)
+        self._data_end = offset + math.prod(shape) * kind.itemsize
+        self._places[name] = _Place(helper.np_dtype_to_tensor_dtype(kind), offset, self._data_end - offset)
+        self._refer(name, self._places[name], shape)
+        return region
+
+    def alias(self, name: str, stored: str, shape: tuple[int, ...]) -> str:
+        """Another name and shape for numbers that the data file already has."""
+        self._refer(name, self._places[stored], shape)
+        return name
+
+    def _refer(self, name: str, place: _Place, shape: tuple[int, ...]) -> None:
+        tensor = TensorProto(name=name, data_type=place.kind, dims=shape, data_location=TensorProto.EXTERNAL)
         for key, text in (
             ("location", self._data_path.name),
-            ("offset", str(self._data.tell())),
-            ("length", str(value.nbytes)),
+            ("offset", str(place.offset)),
+            ("length", str(place.length)),
         ):
             tensor.external_data.add(key=key, value=text)
-        self._data.write(value.tobytes())
         self._initializers.append(tensor)
-        return name
 
     def small(self, name: str, value: npt.NDArray[Any]) -> str:
         """Store a few numbers inside the graph file: shapes must be visible to shape inference."""

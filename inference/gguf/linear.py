@@ -1,16 +1,18 @@
-"""Linear layers and the embedding as ONNX nodes, one class per precision. Knows weights, not architectures."""
+"""Linear layers and the embedding as ONNX nodes, one class per way to store numbers. Knows weights, no architecture."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from itertools import groupby
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from onnx import TensorProto
 
+from inference.gguf.block_quantized import BlockForm
 from inference.gguf.graph import MICROSOFT, GraphBuilder
-from inference.gguf.weights import BLOCK, BlockQuantized, read_float32, read_quantized, stack
+from inference.gguf.weights import Blocks, read_float32, row_chunks
 
 # int8 activations: the fast path of MatMulNBits on CPU.
 _ACCURACY_LEVEL = 4
@@ -22,14 +24,22 @@ class Layers(Protocol):
     float_type: int
     float_dtype: type[np.floating[Any]]
 
-    def linear(self, name: str, x: str, tensors: Sequence[Any]) -> str:
-        """`x` [rows, inputs] times the transposed weights, stacked over outputs: [rows, outputs]."""
+    def linear(self, name: str, x: str, tensors: Sequence[Any], biases: Sequence[Any] = ()) -> str:
+        """`x` [rows, inputs] times the transposed weights, stacked over outputs: [rows, outputs].
+
+        biases: none, or one for each tensor.
+        """
 
     def embedding(self, name: str, ids: str, tensor: Any) -> str:
         """Rows of the embedding for token ids of any shape."""
 
     def vector(self, name: str, tensor: Any) -> str:
         """A norm's weight as an initializer."""
+
+
+def _shape(tensors: Sequence[Any]) -> tuple[int, int]:
+    """(outputs, inputs) of the stacked tensors."""
+    return sum(int(tensor.shape[1]) for tensor in tensors), int(tensors[0].shape[0])
 
 
 class DenseLayers:
@@ -41,95 +51,158 @@ class DenseLayers:
         self.float_dtype = dtype
         self.float_type = TensorProto.FLOAT if dtype is np.float32 else TensorProto.FLOAT16
 
-    def linear(self, name: str, x: str, tensors: Sequence[Any]) -> str:
-        if len(tensors) == 1 and tensors[0].name in self._shared:
-            # A tied head: the embedding is stored once, [vocabulary, hidden].
-            return self._graph.node("Gemm", [x, self._shared[tensors[0].name]], transB=1)
-        weight = np.concatenate([read_float32(tensor) for tensor in tensors])
-        return self._graph.node("MatMul", [x, self._graph.constant(f"{name}.weight", self._cast(weight.T))])
+    def linear(self, name: str, x: str, tensors: Sequence[Any], biases: Sequence[Any] = ()) -> str:
+        # A tied head: the embedding is stored once.
+        weight = self._shared.get(tensors[0].name) if len(tensors) == 1 else None
+        inputs = [x, weight or self._matrix(f"{name}.weight", tensors)]
+        if biases:
+            inputs.append(self.bias(f"{name}.bias", biases))
+        return self._graph.node("Gemm", inputs, transB=1)
 
     def embedding(self, name: str, ids: str, tensor: Any) -> str:
-        table = self._graph.constant(f"{name}.weight", self._cast(read_float32(tensor)))
-        self._shared[tensor.name] = table
+        table = self._shared[tensor.name] = self._matrix(f"{name}.weight", [tensor])
         return self._graph.node("Gather", [table, ids])
 
     def vector(self, name: str, tensor: Any) -> str:
         return self._graph.constant(name, self._cast(read_float32(tensor)))
 
+    def bias(self, name: str, tensors: Sequence[Any]) -> str:
+        """Vectors one after the other as an initializer."""
+        return self._graph.constant(name, self._cast(np.concatenate([read_float32(tensor) for tensor in tensors])))
+
+    def _matrix(self, name: str, tensors: Sequence[Any]) -> str:
+        place, start = self._graph.reserve(name, self.float_dtype, _shape(tensors)), 0
+        for tensor in tensors:
+            for rows in row_chunks(tensor):
+                place.write(start + rows.start, self._cast(read_float32(tensor, rows)))
+            start += int(tensor.shape[1])
+        return name
+
     def _cast(self, value: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
         return value.astype(self.float_dtype, copy=False)
 
 
+class _Matrix(NamedTuple):
+    """A quantised matrix in the data file: names of its q [outputs, blocks, bytes], scales and offsets."""
+
+    form: BlockForm
+    shape: tuple[int, int]
+    q: str
+    scales: str
+    offsets: str | None
+
+
 class QuantizedLayers:
-    """Weights as the file holds them, 4 or 8 bits in blocks of 32; activations float32."""
+    """Weights in blocks of small integers; activations float32."""
 
     float_type = TensorProto.FLOAT
     float_dtype = np.float32
 
-    def __init__(self, graph: GraphBuilder) -> None:
+    def __init__(self, graph: GraphBuilder, blocks: Blocks) -> None:
         self._graph = graph
-        self._shapes: dict[int, str] = {}
-        self._sums_of: dict[str, str] = {}
+        self._blocks = blocks
+        self._dense = DenseLayers(graph, np.float32)
+        self._stored: dict[str, _Matrix] = {}
+        self._shapes: dict[tuple[int, int], str] = {}
+        self._sums_of: dict[tuple[str, int], str] = {}
 
-    def linear(self, name: str, x: str, tensors: Sequence[Any]) -> str:
-        weight = stack([read_quantized(tensor) for tensor in tensors])
-        outputs, inputs = weight.shape
+    def linear(self, name: str, x: str, tensors: Sequence[Any], biases: Sequence[Any] = ()) -> str:
+        if int(tensors[0].shape[0]) % self._blocks.form(tensors[0]).block:
+            return self._dense.linear(name, x, tensors, biases)  # only floating point comes in odd widths
+        indexes = range(len(tensors))
+        groups = [list(group) for _, group in groupby(indexes, lambda index: self._blocks.form(tensors[index]))]
+        products = []
+        for number, group in enumerate(groups):
+            part = name if len(groups) == 1 else f"{name}.{number}"
+            matrix = self._matrix(part, [tensors[index] for index in group])
+            bias = self._dense.bias(f"{part}.bias", [biases[index] for index in group]) if biases else ""
+            products.append(self._multiply(part, x, matrix, bias))
+        return products[0] if len(products) == 1 else self._graph.node("Concat", products, axis=-1)
+
+    def _multiply(self, name: str, x: str, matrix: _Matrix, bias: str) -> str:
+        outputs, inputs = matrix.shape
+        flat_scales = self._graph.alias(f"{name}.flat_scales", matrix.scales, (outputs * inputs // matrix.form.block,))
         product = self._graph.node(
             "MatMulNBits",
-            [
-                x,
-                self._graph.constant(f"{name}.q", weight.q),
-                self._graph.constant(f"{name}.scales", weight.scales.reshape(-1)),
-            ],
+            [x, matrix.q, flat_scales, *(["", "", bias] if bias else [])],
             domain=MICROSOFT,
             K=inputs,
             N=outputs,
-            bits=weight.bits,
-            block_size=BLOCK,
+            bits=matrix.form.bits,
+            block_size=matrix.form.block,
             accuracy_level=_ACCURACY_LEVEL,
         )
-        return product if weight.offsets is None else self._add_offsets(name, x, weight, product)
+        return product if matrix.offsets is None else self._add_offsets(x, matrix, product)
 
-    def _add_offsets(self, name: str, x: str, weight: BlockQuantized, product: str) -> str:
+    def _add_offsets(self, x: str, matrix: _Matrix, product: str) -> str:
         """The offset of a block multiplies the sum of its inputs, exactly and in float32."""
-        assert weight.offsets is not None
-        offsets = self._graph.constant(f"{name}.offsets", weight.offsets.T)
-        return self._graph.node("Gemm", [self._block_sum(x, weight.shape[1]), offsets, product])
+        assert matrix.offsets is not None
+        sums = self._block_sum(x, matrix.shape[1], matrix.form.block)
+        return self._graph.node("Gemm", [sums, matrix.offsets, product], transB=1)
 
-    def _block_sum(self, x: str, inputs: int) -> str:
-        """[rows, inputs] to [rows, inputs/32]; made once per activation.
+    def _block_sum(self, x: str, inputs: int, block: int) -> str:
+        """[rows, inputs] to [rows, inputs/block]; made once per activation.
 
         A reduction: as a product with a matrix of zeros and ones it would read that matrix in every step.
         """
-        if x not in self._sums_of:
-            blocks = self._graph.node("Reshape", [x, self._blocks_shape(inputs // BLOCK)])
-            self._sums_of[x] = self._graph.node("ReduceSum", [blocks, "last_axis"], keepdims=0)
-        return self._sums_of[x]
+        if (x, block) not in self._sums_of:
+            blocks = self._graph.node("Reshape", [x, self._blocks_shape(inputs // block, block)])
+            self._sums_of[x, block] = self._graph.node("ReduceSum", [blocks, "last_axis"], keepdims=0)
+        return self._sums_of[x, block]
 
-    def _blocks_shape(self, blocks: int) -> str:
+    def _blocks_shape(self, blocks: int, block: int) -> str:
         if not self._shapes:
             self._graph.small("last_axis", np.array([2], np.int64))
-        if blocks not in self._shapes:
-            self._shapes[blocks] = self._graph.small(f"blocks_{blocks}", np.array([-1, blocks, BLOCK], np.int64))
-        return self._shapes[blocks]
+        if (blocks, block) not in self._shapes:
+            shape = np.array([-1, blocks, block], np.int64)
+            self._shapes[blocks, block] = self._graph.small(f"blocks_{blocks}_{block}", shape)
+        return self._shapes[blocks, block]
 
     def embedding(self, name: str, ids: str, tensor: Any) -> str:
-        weight = read_quantized(tensor)
-        if weight.bits != 8 or weight.offsets is not None:
-            return self._graph.node("Gather", [self._graph.constant(f"{name}.weight", read_float32(tensor)), ids])
-        return self._graph.node(
+        if int(tensor.shape[0]) % self._blocks.form(tensor).block:
+            return self._dense.embedding(name, ids, tensor)
+        matrix = self._stored[tensor.name] = self._matrix(name, [tensor])
+        outputs, inputs = matrix.shape
+        table = self._graph.alias(f"{name}.table", matrix.q, (outputs, inputs * matrix.form.bits // 8))
+        rows = self._graph.node(
             "GatherBlockQuantized",
-            [
-                self._graph.constant(f"{name}.q", weight.q.reshape(weight.shape)),
-                ids,
-                self._graph.constant(f"{name}.scales", weight.scales),
-            ],
+            [table, ids, matrix.scales],
             domain=MICROSOFT,
-            bits=8,
-            block_size=BLOCK,
+            bits=matrix.form.bits,
+            block_size=matrix.form.block,
             gather_axis=0,
             quantize_axis=1,
         )
+        return rows if matrix.offsets is None else self._shift_rows(rows, ids, matrix)
+
+    def _shift_rows(self, rows: str, ids: str, matrix: _Matrix) -> str:
+        """Add its offset to every number of a block of the gathered rows."""
+        assert matrix.offsets is not None
+        graph, blocks = self._graph, matrix.shape[1] // matrix.form.block
+        wide = graph.node("Reshape", [rows, self._blocks_shape(blocks, matrix.form.block)])
+        column = graph.small("offset_column", np.array([-1, blocks, 1], np.int64))
+        offsets = graph.node("Reshape", [graph.node("Gather", [matrix.offsets, ids]), column])
+        return graph.node("Add", [wide, offsets])
 
     def vector(self, name: str, tensor: Any) -> str:
-        return self._graph.constant(name, read_float32(tensor))
+        return self._dense.vector(name, tensor)
+
+    def _matrix(self, name: str, tensors: Sequence[Any]) -> _Matrix:
+        """Store stacked tensors of one form; a tied head finds the embedding stored."""
+        if len(tensors) == 1 and tensors[0].name in self._stored:
+            return self._stored[tensors[0].name]
+        form, (outputs, inputs) = self._blocks.form(tensors[0]), _shape(tensors)
+        shape = (outputs, inputs // form.block)
+        q = self._graph.reserve(f"{name}.q", np.uint8, (*shape, form.block_bytes))
+        scales = self._graph.reserve(f"{name}.scales", np.float32, shape)
+        offsets = self._graph.reserve(f"{name}.offsets", np.float32, shape) if form.has_offsets else None
+        start = 0
+        for tensor in tensors:
+            for rows in row_chunks(tensor):
+                part = self._blocks.read(tensor, rows)
+                q.write(start + rows.start, part.q)
+                scales.write(start + rows.start, part.scales)
+                if offsets is not None and part.offsets is not None:
+                    offsets.write(start + rows.start, part.offsets)
+            start += int(tensor.shape[1])
+        return _Matrix(form, (outputs, inputs), f"{name}.q", f"{name}.scales", f"{name}.offsets" if offsets else None)

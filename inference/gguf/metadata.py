@@ -1,27 +1,16 @@
-"""What a GGUF file declares about its model: family, sizes, end tokens. Refuses by name what the graph cannot do."""
+"""What a GGUF file declares about its model, typed and within bounds. Knows neither families nor tensors."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+import math
+from typing import Any, TypeVar
 
 from gguf import GGUFReader
 
 from inference.gguf.errors import UnsupportedModelError
-from inference.gguf.llama import LlamaShape
 from inference.types import ModelFileError
 
-ARCHITECTURES = ("llama",)
-
-
-def open_gguf(path: Path) -> GGUFReader:
-    """Open a file, some seconds for a large vocabulary. Raises ModelFileError if it is no sound GGUF file."""
-    try:
-        return GGUFReader(path)
-    except OSError as error:
-        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except Exception as error:  # the reader trusts its input: a damaged file raises whatever numpy or struct raise
-        raise ModelFileError(f"{path} is not a sound GGUF file: it is cut off, damaged or of another kind.") from error
+_T = TypeVar("_T", str, int, float, bool)
 
 
 class Metadata:
@@ -30,67 +19,62 @@ class Metadata:
     def __init__(self, reader: GGUFReader) -> None:
         self._reader = reader
 
-    def get(self, key: str, default: Any = None) -> Any:
-        """The value of a scalar or string key."""
+    def get(self, key: str, kind: type[_T]) -> _T | None:
+        """The value of a scalar or string key, None if it is not there. Raises ModelFileError for another type."""
         field = self._reader.get_field(key)
-        return default if field is None else field.contents()
+        if field is None:
+            return None
+        try:
+            value: Any = field.contents()
+        except ValueError as error:
+            raise ModelFileError(f"The GGUF file's key {key} is not text.") from error
+        if isinstance(value, list):
+            raise UnsupportedModelError(f"The GGUF file has a value for each layer in {key}, which is not supported.")
+        if kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not kind:
+            raise ModelFileError(f"The GGUF file's key {key} has a value of the wrong type: {str(value)[:80]!r}.")
+        found: _T = value
+        return found
 
-    def need(self, key: str) -> Any:
+    def need(self, key: str, kind: type[_T]) -> _T:
         """The value of a key that the graph cannot be made without."""
-        value = self.get(key)
+        value = self.get(key, kind)
         if value is None:
             raise ModelFileError(f"The GGUF file has no key {key}.")
         return value
 
+    def count(self, key: str, *, most: int, default: int | None = None, least: int = 1) -> int:
+        """A whole number from `least` to `most`; a key without a default is needed."""
+        value = self.get(key, int)
+        if value is None:
+            value = self.need(key, int) if default is None else default
+        if not least <= value <= most:
+            raise ModelFileError(f"The GGUF file's key {key} is {value}, out of the range from {least} to {most}.")
+        return value
+
+    def number(self, key: str, default: float | None = None) -> float:
+        """A finite number that is not negative; a key without a default is needed."""
+        value = self.get(key, float)
+        if value is None:
+            value = self.need(key, float) if default is None else default
+        if not math.isfinite(value) or value < 0:
+            raise ModelFileError(f"The GGUF file's key {key} is {value}, which is no size.")
+        return value
+
     @property
     def architecture(self) -> str:
-        """The family, refused by its name if no graph is known for it."""
-        name = str(self.need("general.architecture"))
-        if name not in ARCHITECTURES:
-            known = ", ".join(ARCHITECTURES)
-            raise UnsupportedModelError(f"The model's architecture {name} is not supported; supported are: {known}.")
-        return name
+        """The family's name, as the file spells it."""
+        return self.need("general.architecture", str)
 
-    def end_tokens(self) -> list[int]:
+    def token(self, key: str, vocabulary: int) -> int | None:
+        """The id under `tokenizer.ggml.<key>_token_id`, if there is one and the vocabulary has it."""
+        value = self.get(f"tokenizer.ggml.{key}_token_id", int)
+        return value if value is not None and 0 <= value < vocabulary else None
+
+    def end_tokens(self, vocabulary: int) -> list[int]:
         """Ids of the tokens that end an answer, the one that closes a turn first."""
-        keys = ("tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id")
-        found = [int(value) for key in keys if (value := self.get(key)) is not None]
+        found = [token for key in ("eos", "eot", "eom") if (token := self.token(key, vocabulary)) is not None]
         if not found:
-            raise ModelFileError(f"The GGUF file has no key {keys[0]}.")
+            raise ModelFileError("The GGUF file has no key tokenizer.ggml.eos_token_id that names one of its tokens.")
         return list(dict.fromkeys(found))
-
-    def llama_shape(self, tensors: dict[str, Any]) -> LlamaShape:
-        """Sizes of the decoder, checked against what the graph supports."""
-        prefix = self.architecture
-        self._refuse_unknown(prefix, tensors)
-        hidden, heads = int(self.need(f"{prefix}.embedding_length")), int(self.need(f"{prefix}.attention.head_count"))
-        head_size = int(self.get(f"{prefix}.attention.key_length", hidden // heads))
-        return LlamaShape(
-            layers=int(self.need(f"{prefix}.block_count")),
-            hidden=hidden,
-            heads=heads,
-            kv_heads=int(self.get(f"{prefix}.attention.head_count_kv", heads)),
-            head_size=head_size,
-            feed_forward=int(self.need(f"{prefix}.feed_forward_length")),
-            vocabulary=int(tensors["token_embd.weight"].shape[1]),
-            context=int(self.need(f"{prefix}.context_length")),
-            rope_base=float(self.get(f"{prefix}.rope.freq_base", 10000.0)),
-            rope_dimensions=int(self.get(f"{prefix}.rope.dimension_count", head_size)),
-            norm_epsilon=float(self.need(f"{prefix}.attention.layer_norm_rms_epsilon")),
-        )
-
-    def _refuse_unknown(self, prefix: str, tensors: dict[str, Any]) -> None:
-        scaling = self.get(f"{prefix}.rope.scaling.type", "none")
-        if scaling != "none" or "rope_freqs.weight" in tensors:
-            raise UnsupportedModelError(f"Rope scaling ({scaling}) is not supported.")
-        if self.get(f"{prefix}.expert_count", 0):
-            raise UnsupportedModelError("Mixture-of-experts models are not supported.")
-        expected = {"token_embd", "output", "output_norm", "attn_norm", "ffn_norm", "attn_q", "attn_k", "attn_v"}
-        expected |= {"attn_output", "ffn_gate", "ffn_up", "ffn_down"}
-        for name in tensors:
-            part, _, kind = name.rpartition(".")
-            if part.rpartition(".")[2] not in expected or kind != "weight":
-                raise UnsupportedModelError(f"The tensor {name} is not supported.")
-        missing = [name for name in ("token_embd.weight", "output_norm.weight") if name not in tensors]
-        if missing:
-            raise ModelFileError(f"The GGUF file lacks the tensor {missing[0]}.")

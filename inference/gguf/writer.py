@@ -8,13 +8,18 @@ import numpy as np
 
 from inference.genai_config import GraphNames, ModelConfig, write_genai_config
 from inference.gguf.convert import CONVERTER_VERSION, Precision, Progress
+from inference.gguf.decoder import DecoderGraph
+from inference.gguf.families import family_of
 from inference.gguf.graph import GraphBuilder
 from inference.gguf.linear import DenseLayers, Layers, QuantizedLayers
-from inference.gguf.llama import LlamaGraph, LlamaShape
-from inference.gguf.metadata import Metadata, open_gguf
+from inference.gguf.metadata import Metadata
+from inference.gguf.reader import open_gguf
+from inference.gguf.ropes import read_ropes
+from inference.gguf.shape import DecoderShape, read_shape
+from inference.gguf.tensors import check_tensors, vocabulary_of
 from inference.gguf.tokenizer import write_tokenizer
+from inference.gguf.weights import EightBitBlocks, StoredBlocks
 from inference.model import TEMPLATE_FILE, TOKENIZER_FILE
-from inference.types import ModelFileError
 
 _GRAPH_FILE = "model.onnx"
 _INPUTS = {name: name for name in ("input_ids", "seqlens_k", "total_sequence_length", "logits_rows")}
@@ -40,15 +45,14 @@ def write_directory(
     reader = open_gguf(source)
     metadata = Metadata(reader)
     tensors = {tensor.name: tensor for tensor in reader.tensors}
-    shape = metadata.llama_shape(tensors)
-    template = metadata.need("tokenizer.chat_template")
+    shape = read_shape(metadata, family_of(metadata.architecture), vocabulary_of(tensors))
+    check_tensors(shape, tensors)
+    ropes = read_ropes(metadata, shape, tensors)
+    template = metadata.need("tokenizer.chat_template", str)
     write_tokenizer(reader, target / TOKENIZER_FILE)
     (target / TEMPLATE_FILE).write_text(template, encoding="utf-8")
     with GraphBuilder(source.stem, target / f"{_GRAPH_FILE}.data", lambda done: progress(0.3 + 0.7 * done)) as graph:
-        try:
-            LlamaGraph(graph, _layers(graph, precision), shape, tensors).build()
-        except KeyError as error:
-            raise ModelFileError(f"{source} lacks the tensor {error.args[0]}.") from error
+        DecoderGraph(graph, _layers(graph, precision), shape, ropes, tensors).build()
         graph.save(target / _GRAPH_FILE)
     # Last, because a directory with this file counts as whole.
     write_genai_config(target, _config(source, digest, precision, metadata, shape, created))
@@ -56,15 +60,15 @@ def write_directory(
 
 
 def _layers(graph: GraphBuilder, precision: Precision) -> Layers:
-    if precision == "int4":
-        return QuantizedLayers(graph)
+    if precision in ("int4", "int8"):
+        return QuantizedLayers(graph, StoredBlocks() if precision == "int4" else EightBitBlocks())
     return DenseLayers(graph, np.float16 if precision == "float16" else np.float32)
 
 
 def _config(
-    source: Path, digest: str, precision: Precision, metadata: Metadata, shape: LlamaShape, created: int
+    source: Path, digest: str, precision: Precision, metadata: Metadata, shape: DecoderShape, created: int
 ) -> ModelConfig:
-    ends = metadata.end_tokens()
+    ends = metadata.end_tokens(shape.vocabulary)
     return ModelConfig(
         name=source.stem.split(".Q")[0],
         type=metadata.architecture,
@@ -78,8 +82,8 @@ def _config(
         eos_token_id=ends[0],
         eos_token_ids=frozenset(ends),
         graph=_GRAPH_NAMES,
-        bos_token_id=metadata.get("tokenizer.ggml.bos_token_id"),
-        pad_token_id=metadata.get("tokenizer.ggml.padding_token_id"),
+        bos_token_id=metadata.token("bos", shape.vocabulary),
+        pad_token_id=metadata.token("padding", shape.vocabulary),
         precision=precision,
         source=source.name,
         sha256=digest,

@@ -128,7 +128,7 @@ def test_an_error_in_the_middle_removes_what_was_written(tmp_path: Path) -> None
     ("changes", "named"),
     [
         ({"architecture": "rwkv7"}, "architecture rwkv7"),
-        ({"rope.scaling.type": "yarn"}, "Rope scaling \\(yarn\\)"),
+        ({"rope.scaling.type": "dynamic"}, "Rope scaling \\(dynamic\\)"),
         ({"expert_count": 8}, "Mixture-of-experts"),
     ],
 )
