@@ -91,6 +91,7 @@ class AsyncEngine:
         options: EngineOptions = DEFAULTS,
     ) -> None:
         self._engine = Engine(runner, token_bytes, end_tokens, self._deliver, options)
+        self.token_bytes = token_bytes  # what each token id that can be drawn adds to the text
         self._limit = self._engine.slots + queue_limit
         self._live: dict[str, Generation] = {}
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -23,7 +23,7 @@ from service.sampling import sampling_params
 from service.store import Record, Store
 from service.validate import validate
 from service.validate.counts import check_length, count_parts
-from service.validate.request import DEFAULT_MODEL, check_model
+from service.validate.request import DEFAULT_MODEL, check_biases, check_model
 
 # Below it, looking at all of them takes about a millisecond: less than a thread is worth.
 MANY_PARTS = 100
@@ -56,6 +56,7 @@ class Admission:
         check_length(request, model.longest_prompt)
         items = await _read(request)
         check_model(request.model or DEFAULT_MODEL, model.name)
+        check_biases(request, model.vocab_size)
         # Looked at again when it is submitted; until then much would be done for nothing.
         model.engine.check_room()
         prompt = await self._prompt(owner, request, items, model)
@@ -66,7 +67,15 @@ class Admission:
         generation = model.engine.submit(GenerationRequest(response.id, prompt, sampling, domain=owner))
         recorder = self._recorder(owner, request, items, response) if is_stored(request) else None
         running = RunningResponse(
-            owner, response, new_message_id(), generation, len(prompt), recorder, self._background, self._now
+            owner,
+            response,
+            [new_message_id()],
+            [generation],
+            len(prompt),
+            model.bytes_of,
+            recorder,
+            self._background,
+            self._now,
         )
         self._running.add(running)
         return running

@@ -5,7 +5,7 @@ slow, or stands still, delays neither. It knows no gRPC: a caller that leaves is
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import assert_never
 
 from answerd.v1.event_pb2 import ResponseEvent
@@ -14,7 +14,9 @@ from answerd.v1.usage_pb2 import InputTokensDetails, OutputTokensDetails, Usage
 from inference.stream import Generation
 from inference.types import FinishReason, Output
 from service.background import Background
+from service.choice import Choice
 from service.lifecycle import Cancelled, Completed, Ending, Failed, LengthReached, Lifecycle
+from service.logprobs import TokenBytes, wire_logprobs
 from service.recorder import Recorder
 from service.status import status_name
 
@@ -30,23 +32,23 @@ class RunningResponse:
         self,
         owner: str,
         response: Response,
-        item_id: str,
-        generation: Generation,
+        item_ids: Sequence[str],
+        generations: Sequence[Generation],
         prompt_tokens: int,
+        bytes_of: TokenBytes,
         recorder: Recorder | None,
         background: Background,
         now: Callable[[], float],
     ) -> None:
-        """response: as admitted. recorder: None if the response is not to be stored. background: carries
-        the response on while nobody reads. now: seconds since 1970."""
+        """response: as admitted. item_ids, generations: one for each choice. bytes_of: what a token id reads as.
+        recorder: None if the response is not to be stored. background: carries the response on while nobody reads.
+        now: seconds since 1970."""
         self.id, self.owner = response.id, owner
-        self._lifecycle = Lifecycle(response, item_id)
-        self._generation = generation
-        self._prompt_tokens = prompt_tokens
+        self._lifecycle = Lifecycle(response, *item_ids)
+        self._choices = [Choice(generation) for generation in generations]
+        self._prompt_tokens, self._bytes_of = prompt_tokens, bytes_of
         self._recorder = recorder
         self._background, self._now = background, now
-        self._output_tokens = self._cached_tokens = 0
-        self._waiting: list[str] = []  # text that no event tells yet
         self._told: list[ResponseEvent] = []  # numbered, and not yet taken by the reader
         self._news = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
@@ -77,16 +79,25 @@ class RunningResponse:
             "output_tokens": self._output_tokens,
         }
 
+    @property
+    def _cached_tokens(self) -> int:
+        """The prompt is computed once, for the first choice; that the others found it is no merit."""
+        return self._choices[0].cached_tokens
+
+    @property
+    def _output_tokens(self) -> int:
+        return sum(choice.tokens for choice in self._choices)
+
     def cut(self, ending: Ending) -> None:
         """Ends the generation within one step, with this ending unless it has one already."""
         if self._cut is None:
             self._cut = ending
-            self._generation.abort()
+            self._abort()
 
     def leave(self) -> None:
         """Nobody will iterate `events` any more: a response that has not ended is cancelled, or ends as it was cut.
         Harmless if it has ended."""
-        self._generation.abort()
+        self._abort()
         if not self._lifecycle.ended:
             if self._pump is not None:
                 # It may wait for an engine that is stuck.
@@ -128,21 +139,49 @@ class RunningResponse:
 
     async def _run(self) -> None:
         """From the engine to lifecycle and store, at the pace of the engine."""
-        async for output in self._generation:
-            self._take(output)
+        await asyncio.gather(*map(self._read, range(len(self._choices))))
         last = await self._last_events()
         self._told += last
 
-    def _take(self, output: Output) -> None:
-        self._output_tokens += output.tokens
-        self._cached_tokens = output.cached_tokens
-        if output.text:
-            self._waiting.append(output.text)
+    async def _read(self, index: int) -> None:
+        async for output in self._choices[index].generation:
+            if not self._lifecycle.ended:
+                self._take(index, output)
+
+    def _take(self, index: int, output: Output) -> None:
+        self._choices[index].take(output)
         if output.finish is not None:
-            self._end(self._ending(output.finish))
+            self._finish(index, output.finish)
         elif self._recorder is not None:
             self._recorder.progress(self._snapshot)
         self._news.set()
+
+    def _finish(self, index: int, finish: FinishReason) -> None:
+        """The response goes on until the last choice has ended, or one of them was broken off."""
+        match finish:
+            case FinishReason.STOP | FinishReason.LENGTH:
+                self._tell()
+                self._told += self._lifecycle.close(index, whole=finish is FinishReason.STOP)
+                finishes = [choice.finish for choice in self._choices]
+                if None not in finishes:
+                    cut_off = FinishReason.LENGTH in finishes
+                    self._end(LengthReached() if cut_off else Completed(int(self._now())))
+            case FinishReason.ABORTED:
+                self._break_off(self._cut or Cancelled())
+            case FinishReason.FAILED:
+                self._break_off(MODEL_FAILED)
+            case FinishReason.STOPPED:
+                self._break_off(self._cut or STOPPED)
+            case _:
+                assert_never(finish)
+
+    def _break_off(self, ending: Ending) -> None:
+        self._abort()
+        self._end(ending)
+
+    def _abort(self) -> None:
+        for choice in self._choices:
+            choice.generation.abort()
 
     def _take_told(self) -> list[ResponseEvent]:
         self._tell()
@@ -151,28 +190,14 @@ class RunningResponse:
 
     def _tell(self) -> None:
         # Merged before it is numbered: once told, a delta stays as it is.
-        if self._waiting:
-            self._told += self._lifecycle.text("".join(self._waiting))
-            self._waiting.clear()
+        for index, choice in enumerate(self._choices):
+            text, logprobs = choice.waiting()
+            if text:
+                self._told += self._lifecycle.text(text, wire_logprobs(logprobs, self._bytes_of), index)
 
     def _snapshot(self) -> Response:
         self._tell()
         return self._lifecycle.snapshot()
-
-    def _ending(self, finish: FinishReason) -> Ending:
-        match finish:
-            case FinishReason.STOP:
-                return Completed(int(self._now()))
-            case FinishReason.LENGTH:
-                return LengthReached()
-            case FinishReason.ABORTED:
-                return self._cut or Cancelled()
-            case FinishReason.FAILED:
-                return MODEL_FAILED
-            case FinishReason.STOPPED:
-                return self._cut or STOPPED
-            case _:
-                assert_never(finish)
 
     def _end(self, ending: Ending) -> None:
         self._tell()

@@ -4,14 +4,16 @@ It knows neither clocks nor gRPC nor asyncio nor where responses are kept; "now"
 events is that of the Open Responses specification, release 2026-04-24.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from answerd.v1 import content_pb2, event_pb2, item_pb2, response_pb2, usage_pb2
+from answerd.v1 import event_pb2, response_pb2, usage_pb2
 from answerd.v1.event_pb2 import ResponseEvent
-from answerd.v1.item_pb2 import ItemStatus
+from answerd.v1.item_pb2 import Item, ItemStatus
+from answerd.v1.logprob_pb2 import LogProb
 from answerd.v1.response_pb2 import IncompleteReason, Response, ResponseStatus
+from service.message import Message
 
-_MESSAGE_INDEX = 0  # place of the one message in the output, and of the one part in the message
 _SERVER_ERROR = "server_error"
 
 
@@ -55,19 +57,18 @@ _INCOMPLETE_REASON = {
 
 
 class Lifecycle:
-    """One response with one message, from `created` to its last event.
+    """One response with a message for each choice, from `created` to its last event.
 
-    The calls are `start`, any number of `text`, one `end`, then `last_event`. Between `end` and `last_event`, `fail`
-    may turn the ending into a failure: the answer is whole, but something after the generation went wrong.
+    The calls are `start`, any number of `text` and, for a choice that ends before others, `close`, one `end`, then
+    `last_event`. Between `end` and `last_event`, `fail` may turn the ending into a failure: the answer is whole, but
+    something after the generation went wrong.
     """
 
-    def __init__(self, response: Response, item_id: str) -> None:
-        """response: as admitted, in progress and without output; it is copied. item_id: the message's identifier."""
+    def __init__(self, response: Response, *item_ids: str) -> None:
+        """response: as admitted, in progress and without output; it is copied. item_ids: the messages' identifiers."""
         self._response = Response()
         self._response.CopyFrom(response)
-        self._item_id = item_id
-        self._pieces: list[str] = []
-        self._open = False
+        self._messages = [Message(item_id, index) for index, item_id in enumerate(item_ids)]
         self._ended = False
         self._next_number = 0
 
@@ -88,35 +89,35 @@ class Lifecycle:
             ResponseEvent(sequence_number=self._number(), in_progress=snapshot),
         ]
 
-    def text(self, delta: str) -> list[ResponseEvent]:
-        """The next piece of the answer; not empty. Takes time that does not depend on what came before."""
+    def text(self, delta: str, logprobs: Sequence[LogProb] = (), choice: int = 0) -> list[ResponseEvent]:
+        """The next piece of an answer; not empty. Takes time that does not depend on what came before."""
         assert delta, "an empty delta says nothing"
         assert not self._ended, "no text follows the end"
-        opening = [] if self._open else self._open_message()
-        self._pieces.append(delta)
-        event = event_pb2.OutputTextDelta(
-            item_id=self._item_id, output_index=_MESSAGE_INDEX, content_index=_MESSAGE_INDEX, delta=delta
-        )
-        return [*opening, ResponseEvent(sequence_number=self._number(), output_text_delta=event)]
+        return self._numbered([*self._open(choice), self._messages[choice].text(delta, logprobs)])
+
+    def close(self, choice: int, *, whole: bool) -> list[ResponseEvent]:
+        """A choice has ended, by itself or because its budget was used up. An answer without a single character is a
+        message with an empty text."""
+        return self._numbered([*self._open(choice), *self._messages[choice].close(whole=whole)])
 
     def end(self, ending: Ending, usage: usage_pb2.Usage) -> list[ResponseEvent]:
-        """Gives the response its final state, and the events before the last one: the message is closed, and a
-        failure told. An answer without a single character is a message with an empty text, unless it was broken off.
+        """Gives the response its final state, and the events before the last one: messages that are still open are
+        closed, and a failure told. What was broken off before its first text leaves no message.
         """
         assert not self._ended, "a response ends once"
         events: list[ResponseEvent] = []
-        if not self._open and isinstance(ending, Completed | LengthReached):
-            events += self._open_message()
-        if self._open:
-            whole = isinstance(ending, Completed)
-            status = ItemStatus.ITEM_STATUS_COMPLETED if whole else ItemStatus.ITEM_STATUS_INCOMPLETE
-            events += self._close_message(status)
+        if isinstance(ending, Completed | LengthReached):
+            events += self._open(len(self._messages) - 1)
+        for message in self._messages:
+            if message.is_open:
+                events += message.close(whole=isinstance(ending, Completed))
         self._ended = True
+        self._response.output.extend(self._items())
         self._response.usage.CopyFrom(usage)
         self._settle(ending)
         if isinstance(ending, Failed):
-            events.append(self._error(ending))
-        return events
+            events.append(_error(ending))
+        return self._numbered(events)
 
     def fail(self, failure: Failed) -> ResponseEvent:
         """Turns an ending into a failure; the output stays. The `error` event that goes before the last one."""
@@ -124,7 +125,8 @@ class Lifecycle:
         for field in ("completed_at", "incomplete_details"):
             self._response.ClearField(field)
         self._settle(failure)
-        return self._error(failure)
+        [event] = self._numbered([_error(failure)])
+        return event
 
     def last_event(self) -> ResponseEvent:
         """The event that carries the final state."""
@@ -142,8 +144,8 @@ class Lifecycle:
         """The response as it stands, with the text so far; a copy."""
         response = Response()
         response.CopyFrom(self._response)
-        if self._open and not self._ended:
-            response.output.append(self._message(ItemStatus.ITEM_STATUS_IN_PROGRESS))
+        if not self._ended:
+            response.output.extend(self._items())
         return response
 
     def _settle(self, ending: Ending) -> None:
@@ -155,52 +157,18 @@ class Lifecycle:
         else:
             self._response.incomplete_details.reason = _INCOMPLETE_REASON[type(ending)]
 
-    def _error(self, failure: Failed) -> ResponseEvent:
-        error = event_pb2.ErrorEvent(type=_SERVER_ERROR, code=failure.code, message=failure.message)
-        return ResponseEvent(sequence_number=self._number(), error=error)
+    def _open(self, choice: int) -> list[ResponseEvent]:
+        """Opens the choice's message, and those before it: clients expect items in the order of the output."""
+        before = (message for message in self._messages[: choice + 1] if not message.opened)
+        return [event for message in before for event in message.open()]
 
-    def _open_message(self) -> list[ResponseEvent]:
-        self._open = True
-        message = item_pb2.MessageItem(
-            id=self._item_id, status=ItemStatus.ITEM_STATUS_IN_PROGRESS, role=item_pb2.Role.ROLE_ASSISTANT
-        )
-        item = event_pb2.OutputItemAdded(output_index=_MESSAGE_INDEX, item=item_pb2.Item(message=message))
-        part = event_pb2.ContentPartAdded(
-            item_id=self._item_id, output_index=_MESSAGE_INDEX, content_index=_MESSAGE_INDEX, part=_text_part("")
-        )
-        return [
-            ResponseEvent(sequence_number=self._number(), output_item_added=item),
-            ResponseEvent(sequence_number=self._number(), content_part_added=part),
-        ]
+    def _items(self) -> list[Item]:
+        return [message.item() for message in self._messages if message.opened]
 
-    def _close_message(self, status: ItemStatus.ValueType) -> list[ResponseEvent]:
-        item = self._message(status)
-        self._response.output.append(item)
-        part = item.message.content[_MESSAGE_INDEX]
-        text_done = event_pb2.OutputTextDone(
-            item_id=self._item_id,
-            output_index=_MESSAGE_INDEX,
-            content_index=_MESSAGE_INDEX,
-            text=part.output_text.text,
-        )
-        part_done = event_pb2.ContentPartDone(
-            item_id=self._item_id, output_index=_MESSAGE_INDEX, content_index=_MESSAGE_INDEX, part=part
-        )
-        item_done = event_pb2.OutputItemDone(output_index=_MESSAGE_INDEX, item=item)
-        return [
-            ResponseEvent(sequence_number=self._number(), output_text_done=text_done),
-            ResponseEvent(sequence_number=self._number(), content_part_done=part_done),
-            ResponseEvent(sequence_number=self._number(), output_item_done=item_done),
-        ]
-
-    def _message(self, status: ItemStatus.ValueType) -> item_pb2.Item:
-        message = item_pb2.MessageItem(
-            id=self._item_id,
-            status=status,
-            role=item_pb2.Role.ROLE_ASSISTANT,
-            content=[_text_part("".join(self._pieces))],
-        )
-        return item_pb2.Item(message=message)
+    def _numbered(self, events: list[ResponseEvent]) -> list[ResponseEvent]:
+        for event in events:
+            event.sequence_number = self._number()
+        return events
 
     def _number(self) -> int:
         number = self._next_number
@@ -218,5 +186,5 @@ def break_off(response: Response, message: str) -> None:
     response.error.CopyFrom(response_pb2.ResponseError(code=_SERVER_ERROR, message=message))
 
 
-def _text_part(text: str) -> content_pb2.ContentPart:
-    return content_pb2.ContentPart(output_text=content_pb2.OutputText(text=text))
+def _error(failure: Failed) -> ResponseEvent:
+    return ResponseEvent(error=event_pb2.ErrorEvent(type=_SERVER_ERROR, code=failure.code, message=failure.message))

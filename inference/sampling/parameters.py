@@ -15,9 +15,9 @@ class DryParams:
     """
 
     multiplier: float
-    base: float = 1.75
-    allowed_length: int = 2
-    sequence_breakers: tuple[str, ...] = ("\n", ":", '"', "*")
+    base: float
+    allowed_length: int
+    sequence_breakers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,9 +38,18 @@ class ServedModel:
         self.longest_prompt = context_length - MIN_ROOM
         self._tokenizer, self._template = tokenizer, template
 
+    @property
+    def vocab_size(self) -> int:
+        """Token ids are below it."""
+        return len(self.engine.token_bytes)
+
     def card(self) -> Model:
         """The model as clients see it."""
         return Model(id=self.name, created=self.created, owned_by=OWNED_BY, context_length=self.context_length)
+
+    def bytes_of(self, token: int) -> bytes:
+        """What a token reads as, also where it adds nothing to a text, as control tokens do."""
+        return self.engine.token_bytes[token] or (self._tokenizer.token(token) or "").encode()
 
     async def prompt(self, messages: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
         """The token ids of a conversation, up to where the answer begins. Long ones are encoded on another thread.

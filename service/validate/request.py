@@ -52,6 +52,16 @@ def check_model(requested: str, served: str) -> None:
         raise model_not_found(requested)
 
 
+def check_biases(request: CreateResponseRequest, vocab_size: int) -> None:
+    """Raises InvalidRequest for biases of token ids that the model does not have."""
+    faults = Faults()
+    for token in sorted(request.logit_bias):
+        if token >= vocab_size:
+            path = key_path("logit_bias", token)
+            faults.invalid(path, f"'{path}' is no token: the model's ids go from 0 to {vocab_size - 1}.")
+    faults.check()
+
+
 def _check_run(request: CreateResponseRequest, faults: Faults) -> None:
     if request.background and request.HasField("store") and not request.store:
         faults.invalid("background", "'background' needs 'store', which is false.")
@@ -89,7 +99,10 @@ def _check_penalties(request: CreateResponseRequest, faults: Faults) -> None:
     if request.HasField("repetition_penalty"):
         faults.positive("repetition_penalty", request.repetition_penalty)
     for token, bias in sorted(request.logit_bias.items()):
-        faults.number(key_path("logit_bias", token), bias, -100, 100)
+        path = key_path("logit_bias", token)
+        if token < 0:
+            faults.invalid(path, f"'{path}' is no token: ids are at least 0.")
+        faults.number(path, bias, -100, 100)
     faults.number("dry_multiplier", request.dry_multiplier, 0)
     if request.HasField("dry_base"):
         faults.positive("dry_base", request.dry_base)

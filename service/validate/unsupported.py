@@ -18,8 +18,12 @@ from service.errors import Reason
 from service.validate.faults import Faults
 
 Request = CreateResponseRequest
-# The model has no thoughts, so there is nothing to encrypt.
-HONOURED_INCLUDES = frozenset({Include.INCLUDE_REASONING_ENCRYPTED_CONTENT})
+HONOURED_INCLUDES = frozenset(
+    {
+        Include.INCLUDE_MESSAGE_OUTPUT_TEXT_LOGPROBS,
+        Include.INCLUDE_REASONING_ENCRYPTED_CONTENT,  # the model has no thoughts, so there is nothing to encrypt
+    }
+)
 NO_CONSTRAINT = frozenset(
     {
         ToolChoiceMode.TOOL_CHOICE_MODE_UNSPECIFIED,
@@ -67,21 +71,13 @@ UNSUPPORTED: tuple[NotYet, ...] = (
     _item("item_reference"),
     _item("compaction"),
     _when("background", lambda request: request.background),
-    _when("top_logprobs", lambda request: request.top_logprobs > 0),
     NotYet("include", _includes),
     _when("tools", lambda request: len(request.tools) > 0),
     _when("tool_choice", _constrains_tools),
     _when("text.format", lambda request: request.text.format.WhichOneof("type") in ("json_object", "json_schema")),
     _when("reasoning.effort", lambda request: request.reasoning.effort not in NO_THINKING),
     _when("truncation", lambda request: request.truncation == Truncation.TRUNCATION_AUTO),
-    _when("min_p", lambda request: request.min_p != 0),
-    _when(
-        "repetition_penalty", lambda request: request.HasField("repetition_penalty") and request.repetition_penalty != 1
-    ),
-    _when("logit_bias", lambda request: any(bias != 0 for bias in request.logit_bias.values())),
-    _when("dry_multiplier", lambda request: request.dry_multiplier != 0),
     _when("n_choices", lambda request: request.HasField("n_choices") and request.n_choices != 1),
-    _when("logprobs", lambda request: request.logprobs),
     _when("grammar", lambda request: request.HasField("grammar")),
     _when("enable_thinking", lambda request: request.enable_thinking),
     _when("web_search_options", lambda request: request.HasField("web_search_options")),

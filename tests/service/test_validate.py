@@ -13,6 +13,7 @@ from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.include_pb2 import Include
 from service.errors import InvalidRequest, Reason, ServiceError
 from service.validate import UNSUPPORTED, check_include, check_model, validate
+from service.validate.request import check_biases
 from tests.service.request_cases import (
     ACCEPTED,
     FUNCTION,
@@ -41,7 +42,6 @@ def test_a_single_fault_is_named_by_its_path(fields: dict[str, Any], path: str, 
 @pytest.mark.parametrize(
     ("fields", "path", "reason"),
     [
-        ({"logitBias": {"7": 101}}, "logit_bias.7", INVALID),
         ({"tools": [{}]}, "tools[0].type", MISSING),
         ({"tools": [{"function": {}}]}, "tools[0].name", MISSING),
         ({"tools": [{"function": {"name": "look up"}}]}, "tools[0].name", INVALID),
@@ -89,7 +89,7 @@ def test_all_faults_are_told_in_document_order() -> None:
         *[message("ROLE_USER")] * 7,
         {"functionCall": {"name": "a b", "callId": "c"}},
     )
-    request = request_of({**broken, "temperature": 3, "minP": 0.5, "topLogprobs": 50, "background": True, "topP": 2})
+    request = request_of({**broken, "temperature": 3, "minP": 1.5, "topLogprobs": 50, "background": True, "topP": 2})
     assert [path for path, _ in faults_of(request)] == [
         "input[0].content[1]",
         "input[0].content[2]",
@@ -171,12 +171,22 @@ def test_numbers_that_are_no_choice_are_refused(numbers: list[int]) -> None:
 
 
 def test_includes_of_other_requests_follow_the_same_rules() -> None:
-    check_include([Include.INCLUDE_REASONING_ENCRYPTED_CONTENT])
+    check_include([Include.INCLUDE_REASONING_ENCRYPTED_CONTENT, Include.INCLUDE_MESSAGE_OUTPUT_TEXT_LOGPROBS])
     with pytest.raises(InvalidRequest) as caught:
-        check_include([Include.INCLUDE_MESSAGE_OUTPUT_TEXT_LOGPROBS, Include.INCLUDE_UNSPECIFIED])
+        check_include([Include.INCLUDE_WEB_SEARCH_CALL_RESULTS, Include.INCLUDE_UNSPECIFIED])
     assert [(found.path, found.reason) for found in caught.value.violations] == [
         ("include[0]", UNSUPPORTED_PARAMETER),
         ("include[1]", INVALID),
+    ]
+
+
+def test_biases_are_for_tokens_that_the_model_has() -> None:
+    check_biases(request_of({"logitBias": {"0": 1, "99": 1}}), vocab_size=100)
+    with pytest.raises(InvalidRequest) as caught:
+        check_biases(request_of({"logitBias": {"5": 1, "100": 1, "2147483647": 0}}), vocab_size=100)
+    assert [(found.path, found.reason) for found in caught.value.violations] == [
+        ("logit_bias.100", INVALID),
+        ("logit_bias.2147483647", INVALID),
     ]
 
 

@@ -1,0 +1,30 @@
+"""Log-probabilities as the contract has them: tokens by their text and bytes. Computes none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from answerd.v1.logprob_pb2 import LogProb, TopLogProb
+from inference.sampling.logprobs import Logprob
+
+TokenBytes = Callable[[int], bytes]
+
+
+def wire_logprobs(logprobs: Iterable[Logprob], bytes_of: TokenBytes) -> list[LogProb]:
+    """bytes_of: what a token id reads as, special tokens included."""
+    return [_wire(logprob, bytes_of) for logprob in logprobs]
+
+
+def _wire(logprob: Logprob, bytes_of: TokenBytes) -> LogProb:
+    token = bytes_of(logprob.token)
+    top = [(bytes_of(other), value) for other, value in logprob.top]
+    return LogProb(
+        token=_text(token),
+        logprob=logprob.logprob,
+        bytes=token,
+        top_logprobs=[TopLogProb(token=_text(other), logprob=value, bytes=other) for other, value in top],
+    )
+
+
+def _text(token: bytes) -> str:
+    return token.decode("utf-8", "replace")
