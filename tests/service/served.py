@@ -18,7 +18,7 @@ from answerd.v1.event_pb2 import ResponseEvent
 from answerd.v1.response_pb2 import Response
 from answerd.v1.responses_service_pb2_grpc import ResponsesServiceStub
 from inference.chat import ChatTemplate
-from inference.fakes import ScriptedRunner
+from inference.fakes import Reply, ScriptedRunner
 from inference.stream import AsyncEngine
 from inference.tokenizer import Tokenizer
 from service.interceptors import CallInterceptor
@@ -211,10 +211,12 @@ async def serving(
     wrap: Callable[[Store], Store] = lambda store: store,
     owner_of: Callable[[str | None], str | None] = lambda key: "local",
     started: float = 1_700_000_000.0,
+    reply: Reply | None = None,
 ) -> AsyncIterator[Served]:
-    """A server with a scripted model, open for requests. wrap: puts another store around the real one."""
+    """A server with a scripted model, open for requests. wrap: puts another store around the real one. reply: what the
+    model says instead, token by token."""
     script, gate, clock = Script(answers), Gate(), Clock(started)
-    runner = ScriptedRunner(slots, context, TOKENIZER.vocab_size, reply=script, end_token=END, gate=gate)
+    runner = ScriptedRunner(slots, context, TOKENIZER.vocab_size, reply=reply or script, end_token=END, gate=gate)
     engine = AsyncEngine(runner, TOKEN_BYTES, frozenset({END}), queue_limit=queue)
     model = ServedModel(MODEL, 1_600_000_000, context, TOKENIZER, ChatTemplate(CHATML), engine)
     real_store = await open_store(f"sqlite:///{folder / 'responses.db'}", Bounds(), clock)
