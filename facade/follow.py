@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from answerd.v1.event_pb2 import ErrorEvent, ResponseEvent, ResponseSnapshot
 from answerd.v1.item_pb2 import Item
 from answerd.v1.response_pb2 import Response, ResponseError, ResponseStatus
+from answerd.v1.usage_pb2 import Usage
 from facade.client import EventStream
 from facade.errors import SERVER_ERROR, ApiError, internal_error
 from facade.events import SNAPSHOTS, TERMINAL
@@ -25,6 +26,11 @@ class Follower:
         self._done: list[Item] = []
         self.last: ResponseEvent | None = None
         self.ended = False
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens of the response, once it has ended."""
+        return self._response.usage if self._response.HasField("usage") else None
 
     async def events(self, first: ResponseEvent) -> AsyncIterator[ResponseEvent]:
         """`first`, then the others up to the terminal one. Raises ApiError if the stream breaks off before that."""

@@ -83,6 +83,8 @@ class Guard:
         except Exception as error:
             self._log.exception("a request failed unexpectedly")
             return self._envelope(request, internal_error(repr(error)))
+        finally:
+            request[NOTES]["route"] = _route(request)
 
     def _envelope(self, request: web.Request, error: ApiError) -> web.Response:
         request[NOTES].update(reason=error.reason, param=error.param, detail=error.detail or None)
@@ -116,9 +118,15 @@ class Guard:
             method=request.method,
             path=request.rel_url.raw_path,
             status=status,
-            ms=round(seconds * 1000, 1),
+            duration_ms=round(seconds * 1000, 1),
             **extras,
         )
+
+
+def _route(request: web.Request) -> str | None:
+    """The path's pattern, by which lines can be counted; None for a path that leads nowhere."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else None
 
 
 def _method_not_allowed(request: web.Request, where: str, allowed: list[str]) -> ApiError:

@@ -134,7 +134,7 @@ class Handlers:
             if follower.ended:
                 await stream.finish()
             await reply.send(DONE)
-        request[NOTES]["events"] = follower.last.sequence_number + 1 if follower.last is not None else 0
+        _note_end(request, follower)
         return reply.response
 
     async def _fold(self, request: web.Request, stream: EventStream, first: ResponseEvent) -> web.Response:
@@ -150,6 +150,7 @@ class Handlers:
             fault, last = follower.broken(self._noted(request, error), request[REQUEST_ID])
         if follower.ended:
             await stream.finish()
+        _note_end(request, follower)
         if last.HasField("failed"):
             raise _failure(last.failed.response, fault, reason)
         return _json(write_whole_response(getattr(last, last.WhichOneof("event") or "").response))
@@ -183,7 +184,14 @@ def _failure(response: Response, fault: ResponseEvent | None, reason: str | None
 
 
 def _note_response(request: web.Request, first: ResponseEvent) -> None:
-    request[NOTES]["response"] = first.created.response.id or None
+    request[NOTES]["response_id"] = first.created.response.id or None
+
+
+def _note_end(request: web.Request, follower: Follower) -> None:
+    notes, usage = request[NOTES], follower.usage
+    notes["events"] = follower.last.sequence_number + 1 if follower.last is not None else 0
+    if usage is not None:
+        notes.update(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
 
 
 def _path_id(request: web.Request, sentence: str, reason: str) -> str:

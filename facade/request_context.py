@@ -21,7 +21,7 @@ PASSED_ON = {
 
 
 class Notes(dict[str, object]):
-    """What the log line of a request says beyond method, path, status and duration; None is left out."""
+    """What the log line of a request says beyond method, route, path, status and duration; None is left out."""
 
 
 REQUEST_ID = web.RequestKey("request_id", str)

@@ -3,7 +3,7 @@
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import settings
 from inference.gguf.convert import Precision, ensure_converted
 from inference.gguf.packaged import packaged_model
 from inference.model import ModelDirectory
+from tests.support.processes import Processes
 
 # The same examples in every run; HYPOTHESIS_PROFILE=default looks for new ones.
 settings.register_profile("repeatable", derandomize=True)
@@ -37,6 +38,13 @@ def free_port() -> Callable[[], int]:
                 return port
 
     return find
+
+
+@pytest.fixture
+def processes() -> Iterator[Processes]:
+    """Starts processes that do not outlive the test."""
+    with Processes() as processes:
+        yield processes
 
 
 @pytest.fixture(scope="session")

@@ -58,6 +58,8 @@ def _convert(source: Path, digest: str, target: Path, precision: Precision, prog
     try:
         write_directory(source, digest, temporary, precision, progress, created=int(time.time()))
         temporary.chmod(0o755)
+        # A directory without its config is of no use to anybody, and a rename needs the name to be free.
+        shutil.rmtree(target, ignore_errors=True)
         temporary.rename(target)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -1,19 +1,20 @@
-"""A daemon and a terminal for the documentation's commands."""
+"""A server and a terminal for the documentation's commands."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.docs.daemon import Daemon, run_daemon
 from tests.docs.terminal import Terminal
+from tests.support.server import Server, running
 
 
 @pytest.fixture(scope="session")
-def daemon(tmp_path_factory: pytest.TempPathFactory, model_cache: Path) -> Iterator[Daemon]:
+def server(tmp_path_factory: pytest.TempPathFactory, model_cache: Path) -> Iterator[Server]:
     """One without API keys."""
-    with run_daemon(tmp_path_factory.mktemp("daemon"), model_cache, {}) as running:
-        yield running
+    store = tmp_path_factory.mktemp("server") / "store.db"
+    with running({"cache_dir": model_cache, "store": f"sqlite:///{store}"}) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

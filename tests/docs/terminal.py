@@ -13,8 +13,14 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from tests.docs.markdown import ROOT
+from tests.support.server import Server
 
 ASSIGNMENT = re.compile(r"(\w+)=\$\(")
+
+
+def at(server: Server, text: str) -> str:
+    """A text of the documentation with the default addresses replaced by those of a server."""
+    return text.replace("http://127.0.0.1:8080", server.url).replace("127.0.0.1:50051", server.grpc_target)
 
 
 class Ran(NamedTuple):

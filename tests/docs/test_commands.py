@@ -1,4 +1,4 @@
-"""README's commands, typed into a shell in the order of the page, against a running daemon."""
+"""README's commands, typed into a shell in the order of the page, against a running server."""
 
 import json
 import re
@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from answerd.v1.responses_service_pb2 import DESCRIPTOR as CONTRACT
-from tests.docs.daemon import Daemon, run_daemon
 from tests.docs.markdown import Page, blocks, code, commands, table
-from tests.docs.terminal import Ran, Terminal
+from tests.docs.terminal import Ran, Terminal, at
 from tests.support.event_order import check_events
 from tests.support.openresponses import validate_event, validate_response
+from tests.support.server import Server, running
 from tests.support.sse import parse_frames
 
 README = Page("README.md")
@@ -124,9 +124,9 @@ CHECKS: tuple[tuple[str, Callable[[str], None]], ...] = (
 
 
 @pytest.fixture(scope="module")
-def results(terminal: Terminal, daemon: Daemon) -> list[Ran]:
+def results(terminal: Terminal, server: Server) -> list[Ran]:
     """What came of each command. All of them run, since one may use a variable that those before it set."""
-    return [terminal.run(daemon.here(command)) for command in SHELL]
+    return [terminal.run(at(server, command)) for command in SHELL]
 
 
 @pytest.mark.parametrize("number", range(len(SHELL)), ids=lambda number: SHELL[number][:70])
@@ -150,9 +150,9 @@ def test_the_set_up_commands_stand_in_readme() -> None:
 
 
 @pytest.mark.parametrize("number", range(len(PYTHON)))
-def test_a_python_block_of_readme_runs(terminal: Terminal, daemon: Daemon, tmp_path: Path, number: int) -> None:
+def test_a_python_block_of_readme_runs(terminal: Terminal, server: Server, tmp_path: Path, number: int) -> None:
     script = tmp_path / "block.py"
-    script.write_text(daemon.here(PYTHON[number]), encoding="utf-8")
+    script.write_text(at(server, PYTHON[number]), encoding="utf-8")
     ran = terminal.run(f".venv/bin/python {script}")
     assert ran.status == 0, ran.output
     assert re.search(r"^ ?(completed|incomplete) ", ran.output, re.MULTILINE)
@@ -166,20 +166,21 @@ def test_keys_made_as_readme_says_open_the_server(terminal: Terminal, tmp_path: 
     assert terminal.run(make_key).output.splitlines()[-1].startswith("sk-answerd-")
     name, _, value = make_run.partition(" ")[0].partition("=")
     file = terminal.run(f'echo "$PWD/{value}"').output.strip()
-    with run_daemon(tmp_path, model_cache, {name: file, "ANSWERD_SLOTS": "1"}) as locked:
+    settings = {"cache_dir": model_cache, "store": f"sqlite:///{tmp_path / 'store.db'}", "slots": 1}
+    with running({**settings, name.removeprefix("ANSWERD_").lower(): file}) as locked:
         for call in calls:
-            is_models(terminal.run(locked.here(call)).output)
-            refused = terminal.run(locked.here(call).replace("$key", "sk-answerd-wrong"))
+            is_models(terminal.run(at(locked, call)).output)
+            refused = terminal.run(at(locked, call).replace("$key", "sk-answerd-wrong"))
             assert "invalid_api_key" in refused.output or refused.status != 0
             assert "SmolLM2" not in refused.output
 
 
-def test_what_readme_says_is_unsupported_is_refused_by_name(terminal: Terminal, daemon: Daemon) -> None:
+def test_what_readme_says_is_unsupported_is_refused_by_name(terminal: Terminal, server: Server) -> None:
     rows = table(README.sections["What is not there yet"], "parameter")
     asked = [(name, {"input": "hi"} | json.loads(f"{{{code(example)}}}")) for name, example in rows]
     wrong = []
     for name, body in asked:
-        reply = post(terminal, daemon, body)
+        reply = post(terminal, server, body)
         place = code(name).removeprefix("input[].") if "[]" not in name else "input[0]"
         error = reply.get("error", {})
         if error.get("code") != "unsupported_parameter" or not str(error.get("param")).startswith(place):
@@ -187,7 +188,7 @@ def test_what_readme_says_is_unsupported_is_refused_by_name(terminal: Terminal, 
     assert wrong == []
 
 
-def test_what_readme_says_is_without_effect_is_taken(terminal: Terminal, daemon: Daemon) -> None:
+def test_what_readme_says_is_without_effect_is_taken(terminal: Terminal, server: Server) -> None:
     sampling = {"top_k": 5, "seed": 1, "stop": ["zz"], "presence_penalty": 0.1, "frequency_penalty": 0.1}
     hints = {
         "user": "u",
@@ -200,13 +201,13 @@ def test_what_readme_says_is_without_effect_is_taken(terminal: Terminal, daemon:
         "reasoning": {"summary": "auto"},
         "stream_options": {"include_obfuscation": True},
     }
-    is_ended(post(terminal, daemon, {"input": "hi", "max_tokens": 2} | sampling | hints))
+    is_ended(post(terminal, server, {"input": "hi", "max_tokens": 2} | sampling | hints))
     section = README.sections["What is not there yet"].replace("\n", " ")
     paths = {f"{key}.{next(iter(value))}" if isinstance(value, dict) else key for key, value in hints.items()}
     [listed] = re.findall(r"Taken without effect, because they are hints: (.*?)\.(?: |$)", section)
     assert set(re.findall(r"`([^`]+)`", listed)) == paths
 
 
-def post(terminal: Terminal, daemon: Daemon, body: object) -> Any:
+def post(terminal: Terminal, server: Server, body: object) -> Any:
     header = "'Content-Type: application/json'"
-    return json.loads(terminal.run(f"curl -s {daemon.url}/v1/responses -H {header} -d '{json.dumps(body)}'").output)
+    return json.loads(terminal.run(f"curl -s {server.url}/v1/responses -H {header} -d '{json.dumps(body)}'").output)

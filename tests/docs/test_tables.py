@@ -12,13 +12,24 @@ from facade import create_request
 from facade.errors import RULES, SERVICE_RULES
 from service.errors import CODES, Reason
 from service.validate.unsupported import UNSUPPORTED
-from tests.docs.daemon import Daemon
 from tests.docs.markdown import Page, code, table
 from tests.docs.terminal import Terminal
+from tests.support.server import Server
 
 README = Page("README.md")
 NOT_THERE = "What is not there yet"
 SERVICE = CONTRACT.services_by_name["ResponsesService"]
+
+
+def test_every_measure_of_the_benchmark_has_its_figures() -> None:
+    """A measure that is compared with nothing has a dash for that and for the ratio, and nothing else has one."""
+    rows = table(README.sections["Performance"], "measure")
+    assert len(rows) > 5
+    for measure, ours, against, ratio, target in rows:
+        theirs = re.sub(r"^.*: ", "", against)
+        compared = [theirs, ratio] if (against, ratio) != ("-", "-") else []
+        for cell in (ours, target, *compared):
+            assert re.fullmatch(r"\d+(\.\d+)?", cell), f"{measure}: {cell!r} is no figure"
 
 
 def test_every_setting_stands_in_readme_with_its_default() -> None:
@@ -60,8 +71,8 @@ def test_every_other_spelling_stands_in_readme() -> None:
     assert named - targets == set(create_request.ALIASES)
 
 
-def test_the_methods_that_are_not_there_yet_are_those_of_readme(daemon: Daemon) -> None:
-    with grpc.insecure_channel(daemon.grpc_address) as channel:
+def test_the_methods_that_are_not_there_yet_are_those_of_readme(server: Server) -> None:
+    with grpc.insecure_channel(server.grpc_target) as channel:
         missing = {method.name for method in SERVICE.methods if is_missing(channel, method.name)}
     assert {code(method) for method, _ in table(README.sections[NOT_THERE], "method")} == missing
 
@@ -77,9 +88,9 @@ def is_missing(channel: grpc.Channel, method: str) -> bool:
 
 
 @pytest.mark.parametrize("row", table(README.sections[NOT_THERE], "method"), ids=lambda row: row[0])
-def test_a_route_that_is_not_there_yet_says_so(terminal: Terminal, daemon: Daemon, row: list[str]) -> None:
+def test_a_route_that_is_not_there_yet_says_so(terminal: Terminal, server: Server, row: list[str]) -> None:
     verb, path = code(row[1]).replace("{id}", "resp_1").split()
-    printed = terminal.run(f"curl -s -X {verb} -w '%{{http_code}}' '{daemon.url}{path}'").output
+    printed = terminal.run(f"curl -s -X {verb} -w '%{{http_code}}' '{server.url}{path}'").output
     if "stream=true" in path:
         assert "unsupported_parameter" in printed
         assert printed.endswith("400")

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import httpx2
 
-from tests.e2e.checking import CheckedTransport
+from tests.support.replies import CheckedTransport
 from tests.support.sse import DONE, parse_frame
 
 STORY = "Write a very long story."

@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.api import Api
 from tests.e2e.rpc import Rpc
-from tests.e2e.server import Server
+from tests.support.server import Server
 
 Start: TypeAlias = Callable[..., Server]
 BODY_LIMIT = 2**20

@@ -23,8 +23,8 @@ from answerd.v1.responses_service_pb2_grpc import ResponsesServiceStub
 from answerd.v1.stored_response_pb2 import GetResponseRequest
 from facade.events import EventWriter
 from facade.writer import write_whole_response
-from tests.e2e.checking import check_part_of_stream, check_whole_stream
 from tests.support.openresponses import validate_response
+from tests.support.replies import check_part_of_stream, check_whole_stream
 from tests.support.sse import parse_frame
 
 SECONDS = 60.0

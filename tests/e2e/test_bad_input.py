@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.api import Api
 from tests.e2e.conftest import BODY_LIMIT
-from tests.e2e.server import HOST, Server
+from tests.support.server import HOST, Server
 
 INVALID_REQUEST = "invalid_request_error"
 JSON = {"content-type": "application/json"}

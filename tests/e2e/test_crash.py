@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tests.e2e.api import STORY, Api, Stream
 from tests.e2e.conftest import Start
-from tests.e2e.server import Server
 from tests.e2e.stored import statuses
+from tests.support.server import Server
 
 # The text so far is written once a second.
 SECONDS_OF_TEXT = 2.2

@@ -16,8 +16,8 @@ from answerd.v1.input_pb2 import Input
 from tests.e2e.api import STORY, Api
 from tests.e2e.conftest import Start
 from tests.e2e.rpc import Rpc
-from tests.e2e.server import Server
 from tests.e2e.stored import statuses
+from tests.support.server import Server
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from tests.e2e.server import ROOT, Server
+from tests.support.server import ROOT, Server
 
 
 def output_of(example: str, *arguments: str, **environ: str) -> str:

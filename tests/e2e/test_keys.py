@@ -19,7 +19,7 @@ from answerd.v1.stored_response_pb2 import DeleteResponseRequest, GetResponseReq
 from tests.e2e.api import Api
 from tests.e2e.conftest import Fleet
 from tests.e2e.rpc import SECONDS, Rpc
-from tests.e2e.server import ROOT, Server, clean_environ
+from tests.support.server import ROOT, Server, clean_environ
 
 UNKNOWN = "resp_00000000000000000000000000000000"
 

@@ -14,8 +14,8 @@ from answerd.v1.input_pb2 import Input
 from answerd.v1.response_pb2 import IncompleteReason, ResponseStatus
 from tests.e2e.api import STORY, Api
 from tests.e2e.rpc import Rpc
-from tests.e2e.server import Server
 from tests.e2e.stored import statuses
+from tests.support.server import Server
 
 # As many tokens take a minute or so: whoever gets an answer before that got the slot of somebody who left.
 MINUTES = 3500

@@ -8,8 +8,8 @@ import httpx2
 import openai
 import pytest
 
-from tests.e2e.checking import CheckedAsyncTransport, CheckedTransport
-from tests.e2e.server import Server
+from tests.support.replies import CheckedAsyncTransport, CheckedTransport
+from tests.support.server import Server
 
 MODEL = "SmolLM2-135M-Instruct"
 # What the model says to it is right, and short.

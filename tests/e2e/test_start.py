@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.e2e.api import Api
 from tests.e2e.conftest import Start
-from tests.e2e.server import Server
+from tests.support.server import Server
 
 
 def test_two_starts_at_once_on_an_empty_cache_folder_convert_the_model_once_and_both_serve(

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.api import Api
 from tests.e2e.conftest import Fleet
-from tests.e2e.server import HOST, Server, run_to_end, unused_port
+from tests.support.server import HOST, Server, run_to_end, unused_port
 
 # What is said on the way to the refusal, and by the launcher after it.
 PROGRESS = ("gRPC listens", "HTTP: listening", "converting the model", "the service ended with exit status")

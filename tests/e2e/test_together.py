@@ -11,9 +11,9 @@ import httpx2
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.input_pb2 import Input
 from tests.e2e.api import SECONDS, STORY, Api
-from tests.e2e.checking import CheckedAsyncTransport
 from tests.e2e.rpc import Rpc
-from tests.e2e.server import Server
+from tests.support.replies import CheckedAsyncTransport
+from tests.support.server import Server
 from tests.support.sse import parse_frames, text_of
 
 WORDS = re.findall(

@@ -1,6 +1,6 @@
 """A facade and a fake service, each on a port of its own, and a client between them and the test."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -11,8 +11,16 @@ from common.settings import Settings
 from facade.patience import Patience
 from facade.server import Facade
 from tests.facade.fake_service import FakeService
+from tests.support.loop_watch import watched_loop
+from tests.support.replies import CheckedReply
 
 StartFacade = Callable[..., Awaitable[str]]
+
+
+@pytest.fixture(autouse=True)
+def watched() -> Iterator[None]:
+    with watched_loop(["common", "facade"]):
+        yield
 
 
 @pytest.fixture
@@ -44,5 +52,6 @@ async def url(start_facade: StartFacade) -> str:
 
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
+    """Every reply that a test reads whole is checked against the contract."""
+    async with aiohttp.ClientSession(response_class=CheckedReply) as session:
         yield session

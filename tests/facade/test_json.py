@@ -200,4 +200,4 @@ async def test_a_client_that_leaves_cancels_the_call(
     request = asyncio.create_task(create(http, url))
     await service.waiting.wait()
     request.cancel()
-    await asyncio.wait_for(service.cancelled.wait(), 5)
+    assert await asyncio.wait_for(service.cancelled.wait(), 5)

@@ -1,6 +1,7 @@
 """The process itself: where it says it listens, why it does not start, how it stops."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -168,19 +169,54 @@ async def test_a_wrong_setting_is_one_sentence(start: Start) -> None:
     assert (said.count(b"\n"), process.returncode) == (1, 2)
 
 
+@pytest.mark.parametrize("streamed", [True, False])
 async def test_each_request_is_one_line_of_the_log_without_its_text(
-    service: FakeService, start: Start, ports: dict[str, str], http: aiohttp.ClientSession
+    service: FakeService, start: Start, ports: dict[str, str], http: aiohttp.ClientSession, streamed: bool
 ) -> None:
     process = await start(**ports)
     await line_of(process)
     service.script = scripts.text("a secret answer")
     url = f"http://127.0.0.1:{ports['ANSWERD_HTTP_PORT']}/v1/responses?token=secret"
-    async with http.post(url, json={"input": "a secret question", "stream": True}) as reply:
+    async with http.post(url, json={"input": "a secret question", "stream": streamed}) as reply:
         request_id = reply.headers["x-request-id"]
         await reply.read()
     process.send_signal(signal.SIGTERM)
     said, _ = await process.communicate()
-    lines = [line for line in said.decode().splitlines() if request_id in line]
-    assert len(lines) == 1
-    assert '"status": 200' in lines[0]
+    [line] = [json.loads(line) for line in said.decode().splitlines() if request_id in line]
+    for changing in ("duration_ms", "timestamp"):
+        assert line.pop(changing)
+    sent = scripts.text("a secret answer")
+    usage = sent[-1].completed.response.usage
+    assert line == {
+        "component": "facade",
+        "event": "request",
+        "level": "info",
+        "method": "POST",
+        "route": "/v1/responses",
+        "path": "/v1/responses",
+        "status": 200,
+        "stream": streamed,
+        "request_id": request_id,
+        "response_id": sent[-1].completed.response.id,
+        "events": len(sent),
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+    }
     assert b"secret" not in said
+
+
+async def test_a_line_of_the_log_tells_routes_apart_from_paths(
+    start: Start, ports: dict[str, str], http: aiohttp.ClientSession
+) -> None:
+    process = await start(**ports)
+    await line_of(process)
+    for path in ("/v1/responses/resp_1", "/elsewhere"):
+        async with http.get(f"http://127.0.0.1:{ports['ANSWERD_HTTP_PORT']}{path}") as reply:
+            assert reply.status == 404
+    process.send_signal(signal.SIGTERM)
+    said, _ = await process.communicate()
+    lines = [json.loads(line) for line in said.decode().splitlines() if '"request"' in line]
+    assert [(line.get("route"), line["path"], line["status"]) for line in lines] == [
+        ("/v1/responses/{id}", "/v1/responses/resp_1", 404),
+        (None, "/elsewhere", 404),
+    ]

@@ -4,17 +4,20 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import grpc
+import httpx2
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from tests.facade import scripts
 from tests.facade.fake_service import FakeService, Refusal
+from tests.support.replies import CheckedAsyncTransport, CheckedTransport
 
 
 @pytest.fixture
 async def client(url: str) -> AsyncIterator[AsyncOpenAI]:
-    async with AsyncOpenAI(base_url=f"{url}/v1", api_key="sk-test", max_retries=0) as made:
+    http_client = httpx2.AsyncClient(transport=CheckedAsyncTransport())
+    async with AsyncOpenAI(base_url=f"{url}/v1", api_key="sk-test", max_retries=0, http_client=http_client) as made:
         yield made
 
 
@@ -121,7 +124,8 @@ async def test_the_blocking_client_does_the_same(service: FakeService, url: str)
     service.responses["resp_1"] = scripts.completed([scripts.message("Hello")])
 
     def use() -> tuple[str, list[str], str]:
-        with OpenAI(base_url=f"{url}/v1", api_key="sk-test", max_retries=0) as client:
+        http_client = httpx2.Client(transport=CheckedTransport())
+        with OpenAI(base_url=f"{url}/v1", api_key="sk-test", max_retries=0, http_client=http_client) as client:
             created = client.responses.create(model="tiny", input="hi").output_text
             kinds = [str(event.type) for event in client.responses.create(model="tiny", input="hi", stream=True)]
             retrieved = client.responses.retrieve("resp_1").output_text

@@ -127,7 +127,7 @@ async def test_a_client_that_leaves_cancels_the_call(
         await reply.content.readany()
         await service.waiting.wait()
         reply.close()
-    await asyncio.wait_for(service.cancelled.wait(), 5)
+    assert await asyncio.wait_for(service.cancelled.wait(), 5)
 
 
 async def test_a_client_that_leaves_before_the_first_event_cancels_the_call(
@@ -137,7 +137,7 @@ async def test_a_client_that_leaves_before_the_first_event_cancels_the_call(
     request = asyncio.create_task(http.post(f"{url}/v1/responses", json=STREAM))
     await service.waiting.wait()
     request.cancel()
-    await asyncio.wait_for(service.cancelled.wait(), 5)
+    assert await asyncio.wait_for(service.cancelled.wait(), 5)
 
 
 BREAKS: dict[str, list[Step]] = {
@@ -195,7 +195,7 @@ async def test_a_stream_whose_call_never_closes_ends_all_the_same(
 ) -> None:
     service.script = [*scripts.text("one"), WAIT]
     check(await stream(http, url))
-    await asyncio.wait_for(service.cancelled.wait(), 5)
+    assert await asyncio.wait_for(service.cancelled.wait(), 5)
 
 
 async def test_an_error_before_the_first_event_is_a_status(
@@ -232,7 +232,7 @@ async def test_a_slow_reader_holds_up_only_its_own_stream(
     service.script = scripts.text("quick")
     check(await stream(http, url))
     writer.close()
-    await asyncio.wait_for(service.cancelled.wait(), 5)
+    assert await asyncio.wait_for(service.cancelled.wait(), 5)
 
 
 async def until_it_stands_still(service: FakeService) -> int:

@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from launcher.install import refusal
+from tests.support.processes import Processes
 
 pytestmark = pytest.mark.timeout(100)
 
 ROOT = Path(__file__).resolve().parents[2]
+Install = Callable[[], "subprocess.Popen[str]"]
 BLOCKED_PIP = '#!/bin/sh\necho started > "{started}"\nread line < "{released}"\n'
 
 
@@ -49,18 +51,15 @@ def pip_script(root: Path) -> Callable[[str], None]:
     return put
 
 
-def install(root: Path) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "launcher.install", "--root", str(root)],
-        cwd=ROOT,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+@pytest.fixture
+def install(root: Path, processes: Processes) -> Install:
+    """Starts an installation into `root`."""
+    command = [sys.executable, "-m", "launcher.install", "--root", str(root)]
+    return lambda: processes.start(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-def test_two_installations_at_once_leave_one_working_environment(root: Path, tmp_path: Path) -> None:
-    outputs = [(*run.communicate(), run.returncode) for run in [install(root), install(root)]]
+def test_two_installations_at_once_leave_one_working_environment(install: Install, root: Path, tmp_path: Path) -> None:
+    outputs = [(*run.communicate(), run.returncode) for run in [install(), install()]]
     assert [status for _, _, status in outputs] == [0, 0]
     assert sum(output.count("Installing the pinned") for output, _, _ in outputs) == 1
     imported = subprocess.run(
@@ -74,9 +73,11 @@ def test_two_installations_at_once_leave_one_working_environment(root: Path, tmp
     assert imported.stdout == "42\n"
 
 
-def test_a_failed_pip_shows_its_last_lines_and_one_sentence(root: Path, pip_script: Callable[[str], None]) -> None:
+def test_a_failed_pip_shows_its_last_lines_and_one_sentence(
+    install: Install, pip_script: Callable[[str], None]
+) -> None:
     pip_script("#!/bin/sh\necho 'no matching distribution' >&2\nexit 1\n")
-    run = install(root)
+    run = install()
     output, _ = run.communicate()
     assert run.returncode == 1
     assert "no matching distribution\nThe packages of requirements.lock could not be installed" in output
@@ -85,11 +86,11 @@ def test_a_failed_pip_shows_its_last_lines_and_one_sentence(root: Path, pip_scri
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_installation_ends_pip_and_says_what_comes_next(
-    root: Path, tmp_path: Path, pip_script: Callable[[str], None], number: signal.Signals
+    install: Install, root: Path, tmp_path: Path, pip_script: Callable[[str], None], number: signal.Signals
 ) -> None:
     started, released = _pipes(tmp_path)
     pip_script(BLOCKED_PIP.format(started=started, released=released))
-    run = install(root)
+    run = install()
     started.read_text(encoding="utf-8")
     run.send_signal(number)
     output, _ = run.communicate()
@@ -100,11 +101,11 @@ def test_a_stopped_installation_ends_pip_and_says_what_comes_next(
 
 
 def test_a_killed_installation_keeps_others_out_while_its_pip_still_writes(
-    root: Path, tmp_path: Path, pip_script: Callable[[str], None]
+    install: Install, root: Path, tmp_path: Path, pip_script: Callable[[str], None]
 ) -> None:
     started, released = _pipes(tmp_path)
     pip_script(BLOCKED_PIP.format(started=started, released=released))
-    run = install(root)
+    run = install()
     started.read_text(encoding="utf-8")
     run.kill()
     run.wait()

@@ -6,10 +6,12 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.support.processes import Processes
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -40,12 +42,10 @@ UNPREPARED = PREAMBLE + "ready()"
 class Launched:
     """A supervisor process with its children and everything they print."""
 
-    def __init__(self, plan: dict[str, object]) -> None:
+    def __init__(self, plan: dict[str, object], processes: Processes) -> None:
         command = [sys.executable, "-m", "tests.launcher.supervised", json.dumps(plan)]
         environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-        self.process = subprocess.Popen(
-            command, cwd=ROOT, env=environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
+        self.process = processes.start(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.pids: dict[str, int] = {}
         self.sessions: dict[str, int] = {}
         self.lines: list[str] = []
@@ -78,19 +78,15 @@ Launch = Callable[..., Launched]
 
 
 @pytest.fixture
-def launch() -> Iterator[Launch]:
-    launched: list[Launched] = []
-
+def launch(processes: Processes) -> Launch:
     def start(patience: float = 60, same_request: float = 60, ready: int = 2, **children: str) -> Launched:
-        launched.append(Launched({"children": children, "patience": patience, "same_request": same_request}))
+        plan: dict[str, object] = {"children": children, "patience": patience, "same_request": same_request}
+        launched = Launched(plan, processes)
         if ready:
-            launched[-1].until(" ready ", ready)
-        return launched[-1]
+            launched.until(" ready ", ready)
+        return launched
 
-    yield start
-    for one in launched:
-        with one.process:
-            one.process.kill()
+    return start
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -181,15 +177,14 @@ def test_a_child_that_fails_while_stopping_is_reported(launch: Launch) -> None:
     assert "the service ended with exit status 7 while stopping." in output
 
 
-def test_a_command_that_cannot_start_stops_what_has_started() -> None:
-    launched = Launched(
-        {
-            "children": {"service": UNPREPARED},
-            "commands": {"facade": ["/no/such/program"]},
-            "patience": 60,
-            "same_request": 60,
-        }
-    )
+def test_a_command_that_cannot_start_stops_what_has_started(processes: Processes) -> None:
+    plan: dict[str, object] = {
+        "children": {"service": UNPREPARED},
+        "commands": {"facade": ["/no/such/program"]},
+        "patience": 60,
+        "same_request": 60,
+    }
+    launched = Launched(plan, processes)
     status, output = launched.end()
     assert status == 1
     assert "the facade cannot be started: No such file or directory: /no/such/program" in output

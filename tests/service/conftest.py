@@ -1,14 +1,23 @@
 """Fixtures of the service's tests."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.service.served import Served, serving
+from tests.support.loop_watch import watched_loop
 
 LONG = "x" * 200
 ANSWERS = {"hi": "hello", "hi hi": "hi again", "long": LONG, "nothing": ""}
+
+
+@pytest.fixture(autouse=True)
+def watched() -> Iterator[None]:
+    with watched_loop(["common", "inference", "service"]) as watch:
+        # The path of a store is made absolute once, before there are any requests.
+        watch.functions["os.getcwd"].can_block_in("service/store/__init__.py", "_path_of")
+        yield
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from service.models.loading import LoadedModel, Progress
 from tests.service.scripted_service import load_scripted
 from tests.service.served import WAIT, final, read_until, text_of
 from tests.service.test_server import SERVING, until_health_is
+from tests.support.processes import Processes
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ async def test_a_model_that_cannot_be_loaded_ends_the_start_and_frees_port_and_s
             await run(settings, load)
 
 
-def started(module: str, tmp_path: Path, **variables: str) -> subprocess.Popen[str]:
+def started(processes: Processes, module: str, tmp_path: Path, **variables: str) -> subprocess.Popen[str]:
     """A service of its own process; variables are settings, without their prefix and in lower case."""
     given = {f"ANSWERD_{name.upper()}": value for name, value in variables.items()}
     environ = {
@@ -116,7 +117,7 @@ def started(module: str, tmp_path: Path, **variables: str) -> subprocess.Popen[s
         **given,
     }
     command = [sys.executable, "-m", module]
-    return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return processes.start(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,12 @@ def started(module: str, tmp_path: Path, **variables: str) -> subprocess.Popen[s
     ],
 )
 def test_what_keeps_it_from_starting_is_one_sentence_and_a_status(
-    tmp_path: Path, free_port: Callable[[], int], setting: str, content: bytes | None, expected: str
+    tmp_path: Path,
+    free_port: Callable[[], int],
+    processes: Processes,
+    setting: str,
+    content: bytes | None,
+    expected: str,
 ) -> None:
     broken = tmp_path / f"broken-{setting}.gguf"
     broken.write_bytes(content or b"")
@@ -143,7 +149,7 @@ def test_what_keeps_it_from_starting_is_one_sentence_and_a_status(
             "slots": "0",
         }
         variables = {"grpc_port": str(free_port()), setting: values.get(setting, str(broken))}
-        process = started("service", tmp_path, **variables)
+        process = started(processes, "service", tmp_path, **variables)
         _, told = process.communicate(timeout=WAIT)
     assert process.returncode == (2 if setting == "slots" else 1)
     assert told.startswith("answerd: ")
@@ -173,12 +179,12 @@ async def test_an_engine_that_breaks_for_good_ends_the_service(settings: Setting
 
 
 async def test_a_second_service_on_the_same_store_is_refused(
-    settings: Settings, tmp_path: Path, free_port: Callable[[], int]
+    settings: Settings, tmp_path: Path, free_port: Callable[[], int], processes: Processes
 ) -> None:
     running = asyncio.create_task(run(settings, load_scripted))
     async with grpc.aio.insecure_channel(settings.grpc_address) as channel:
         await channel.channel_ready()
-        second = started("service", tmp_path, grpc_port=str(free_port()))
+        second = started(processes, "service", tmp_path, grpc_port=str(free_port()))
         _, told = await asyncio.to_thread(second.communicate, timeout=WAIT)
     stop()
     await running
@@ -187,21 +193,19 @@ async def test_a_second_service_on_the_same_store_is_refused(
     assert "responses.db" in told
 
 
-async def test_a_second_stop_signal_ends_a_stuck_service_at_once(tmp_path: Path, free_port: Callable[[], int]) -> None:
+async def test_a_second_stop_signal_ends_a_stuck_service_at_once(
+    tmp_path: Path, free_port: Callable[[], int], processes: Processes
+) -> None:
     port = str(free_port())
-    process = started("tests.service.scripted_service", tmp_path, grpc_port=port, log_level="error")
+    process = started(processes, "tests.service.scripted_service", tmp_path, grpc_port=port, log_level="error")
     assert process.stdout is not None
-    try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            await channel.channel_ready()
-            await until_health_is(channel, SERVING)
-            call = ResponsesServiceStub(channel).CreateResponse(request("x" * 200), timeout=WAIT)
-            await read_until(call, "in_progress")
-            process.send_signal(signal.SIGTERM)
-            while "stopping" not in await asyncio.to_thread(process.stdout.readline):
-                pass
-            process.send_signal(signal.SIGTERM)
-            assert await asyncio.to_thread(process.wait, WAIT) == 128 + signal.SIGTERM
-    finally:
-        process.kill()
-        process.communicate()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        await channel.channel_ready()
+        await until_health_is(channel, SERVING)
+        call = ResponsesServiceStub(channel).CreateResponse(request("x" * 200), timeout=WAIT)
+        await read_until(call, "in_progress")
+        process.send_signal(signal.SIGTERM)
+        while "stopping" not in await asyncio.to_thread(process.stdout.readline):
+            pass
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, WAIT) == 128 + signal.SIGTERM

@@ -1,4 +1,5 @@
-"""Checks JSON objects against the schema of Open Responses, release 2026-04-24.
+"""Checks JSON objects against the schema of Open Responses, release 2026-04-24, and against the pydantic models of
+the package `openresponses-types`, which are made from it and take no number for a text, or the reverse.
 
 The exemptions are those that the wire contract grants, and no others: the schema of a json_schema format, and OpenAI's
 names of the reasoning events, which are checked under their names in the specification.
@@ -13,8 +14,11 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import openresponses_types
+import orjson
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
+from pydantic import BaseModel, ValidationError
 
 DOCUMENT: Mapping[str, Any] = json.loads(files("openresponses").joinpath("openapi/2026-04-24.json").read_bytes())
 SCHEMAS: Mapping[str, Any] = DOCUMENT["components"]["schemas"]
@@ -46,6 +50,11 @@ def validate_response(response: Mapping[str, Any]) -> None:
 def _validate(name: str, value: object) -> None:
     fault = best_match(_validator(name).iter_errors(value))
     assert fault is None, f"{name} at {fault.json_path}: {fault.message}"
+    model: type[BaseModel] = getattr(openresponses_types, name)
+    try:
+        model.model_validate_json(orjson.dumps(value), strict=True)
+    except ValidationError as error:
+        raise AssertionError(f"the model {name} refuses it: {error}") from error
 
 
 @cache

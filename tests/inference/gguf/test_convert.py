@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -177,5 +176,7 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_a_directory_without_its_config_is_made_again(tmp_path: Path) -> None:
     source = tiny_gguf(tmp_path / "tiny.gguf")
     target = ensure_converted(source, tmp_path / "cache", "int4", silent)
-    shutil.rmtree(target)
-    ModelDirectory.open(ensure_converted(source, tmp_path / "cache", "int4", silent))
+    (target / "genai_config.json").unlink()
+    with pytest.raises(ModelFileError):
+        ModelDirectory.open(target)
+    assert ModelDirectory.open(ensure_converted(source, tmp_path / "cache", "int4", silent)).path == target

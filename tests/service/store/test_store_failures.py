@@ -13,6 +13,7 @@ import pytest
 
 from service.store import Bounds, Record, SqliteStore, StoreUnavailable
 from tests.service.store.model import FakeClock
+from tests.support.processes import Processes
 
 BLOCK = 20_000
 
@@ -60,15 +61,15 @@ asyncio.run(write())
 
 @pytest.mark.parametrize("finished", [1, 7, 40])
 async def test_a_kill_at_any_moment_loses_nothing_that_was_finished(
-    tmp_path: Path, clock: FakeClock, finished: int
+    tmp_path: Path, clock: FakeClock, processes: Processes, finished: int
 ) -> None:
     path = tmp_path / "answerd.db"
-    with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True) as writer:  # noqa: ASYNC220 - the loop has nothing else to do
-        assert writer.stdout is not None
-        ids = [writer.stdout.readline().strip() for _ in range(finished)]
-        writer.kill()
-        ids += writer.stdout.read().split()
-    assert writer.returncode == -signal.SIGKILL
+    writer = processes.start([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE)
+    assert writer.stdout is not None
+    ids = [writer.stdout.readline().strip() for _ in range(finished)]
+    writer.kill()
+    ids += writer.stdout.read().split()
+    assert writer.wait() == -signal.SIGKILL
     store = await SqliteStore.open(path, Bounds(), clock)
     chain = await store.chain("alice", ids[-1])
     assert chain is not None

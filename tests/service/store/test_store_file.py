@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import stat
 import subprocess
@@ -24,6 +25,7 @@ from service.store import (
 from service.store.database import Database
 from service.store.migrations import MIGRATIONS
 from tests.service.store.model import FakeClock
+from tests.support.processes import Processes
 
 HOLDER = """
 import asyncio, sys
@@ -78,15 +80,18 @@ async def test_records_are_there_after_a_restart(tmp_path: Path, clock: FakeCloc
     await store.close()
 
 
-async def test_a_second_process_is_refused_until_the_first_is_gone_even_if_it_was_killed(tmp_path: Path) -> None:
+async def test_a_second_process_is_refused_until_the_first_is_gone_even_if_it_was_killed(
+    tmp_path: Path, processes: Processes
+) -> None:
     url = f"sqlite:///{tmp_path}/answerd.db"
     command = [sys.executable, "-c", HOLDER, url]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:  # noqa: ASYNC220 - the loop has nothing else to do
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "open\n"
-        with pytest.raises(StoreLocked, match="is in use by another process: stop that one, or name another file"):
-            await open_store(url, Bounds())
-        holder.kill()
+    holder = processes.start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "open\n"
+    with pytest.raises(StoreLocked, match="is in use by another process: stop that one, or name another file"):
+        await open_store(url, Bounds())
+    holder.kill()
+    holder.wait()
     await (await open_store(url, Bounds())).close()
 
 
@@ -166,7 +171,10 @@ async def test_the_database_of_another_program_is_refused(tmp_path: Path) -> Non
 
 async def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
     (tmp_path / "empty.db").touch()
-    await (await open_store(f"sqlite:///{tmp_path}/empty.db", Bounds())).close()
+    store = await open_store(f"sqlite:///{tmp_path}/empty.db", Bounds())
+    await store.create(Record("resp_1", "alice", 1000, b""))
+    assert (await store.counts()).records == 1
+    await store.close()
 
 
 async def test_a_path_that_cannot_hold_a_file_is_refused_in_words(tmp_path: Path) -> None:
@@ -199,18 +207,18 @@ def version_of(database: Database) -> int:
     return int(database.connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-async def test_an_older_file_is_brought_up_to_date_with_its_records(tmp_path: Path, clock: FakeClock) -> None:
+def test_an_older_file_is_brought_up_to_date_with_its_records(tmp_path: Path, clock: FakeClock) -> None:
     path = tmp_path / "answerd.db"
-    await filled(path, clock, turns=3)
+    asyncio.run(filled(path, clock, turns=3))
     database = Database.open(path, migrations=(*MIGRATIONS, add_a_note))
     assert version_of(database) == len(MIGRATIONS) + 1
     assert database.connection.execute("SELECT count(*) FROM records WHERE note = ''").fetchone()[0] == 3
     database.close()
 
 
-async def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, clock: FakeClock) -> None:
+def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, clock: FakeClock) -> None:
     path = tmp_path / "answerd.db"
-    await filled(path, clock, turns=3)
+    asyncio.run(filled(path, clock, turns=3))
     with pytest.raises(RuntimeError):
         Database.open(path, migrations=(*MIGRATIONS, fail_half_way))
     database = Database.open(path)
@@ -221,6 +229,6 @@ async def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, 
 async def test_a_file_of_a_newer_version_is_refused(tmp_path: Path, clock: FakeClock) -> None:
     path = tmp_path / "answerd.db"
     await filled(path, clock, turns=1)
-    Database.open(path, migrations=(*MIGRATIONS, add_a_note)).close()
+    await asyncio.to_thread(lambda: Database.open(path, migrations=(*MIGRATIONS, add_a_note)).close())
     sentence = await refused_untouched(path, StoreTooNew)
     assert f"written by a newer answerd (schema {len(MIGRATIONS) + 1}, this one knows {len(MIGRATIONS)})" in sentence

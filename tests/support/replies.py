@@ -1,4 +1,5 @@
-"""Looks at every reply that passes an HTTP client, and fails the test if it breaks the contract, whoever sent it.
+"""Looks at every reply that passes an HTTP client (httpx2's, so OpenAI's too, or aiohttp's), and fails the test if it
+breaks the contract, whoever sent it.
 
 It knows the forms of the replies, not what a test asked for.
 """
@@ -9,13 +10,15 @@ import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
+import aiohttp
 import httpx2
 
 from tests.support.event_order import check_events
 from tests.support.openresponses import validate_event, validate_response
-from tests.support.sse import parse_frame, parse_frames
+from tests.support.sse import DONE, parse_frame, parse_frames
 
 ENVELOPE = {"message", "type", "param", "code"}
+END = f"data: {DONE}\n\n".encode()
 
 
 def check_whole_stream(events: Sequence[dict[str, Any]]) -> None:
@@ -30,6 +33,16 @@ def check_part_of_stream(events: Sequence[dict[str, Any]]) -> None:
     for event in events:
         validate_event(event)
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
+
+
+def check_stream(body: bytes) -> None:
+    """The bytes of a stream, as far as they were read."""
+    if body.endswith(END):
+        check_whole_stream(parse_frames(body))
+        return
+    # The last piece is half a frame, or nothing.
+    frames = body.decode(errors="replace").split("\n\n")[:-1]
+    check_part_of_stream([parse_frame(frame) for frame in frames if not frame.startswith(":")])
 
 
 def check_body(status: int, body: bytes) -> None:
@@ -60,16 +73,11 @@ class _Watch:
         self._whole = True
 
     def check(self) -> None:
-        if not self._is_stream:
-            if self._whole and self._body:
-                check_body(self._status, self._body)
-        elif self._body.endswith(b"data: [DONE]\n\n"):
-            check_whole_stream(parse_frames(self._body))
-        else:
-            # The last piece is half a frame, or nothing.
-            frames = self._body.decode(errors="replace").split("\n\n")[:-1]
-            check_part_of_stream([parse_frame(frame) for frame in frames if not frame.startswith(":")])
-            assert not self._whole, "a stream ends without [DONE]"
+        if self._is_stream:
+            check_stream(self._body)
+            assert not self._whole or self._body.endswith(END), "a stream ends without [DONE]"
+        elif self._whole and self._body:
+            check_body(self._status, self._body)
 
 
 class _WatchedStream(httpx2.SyncByteStream):
@@ -120,3 +128,17 @@ class CheckedAsyncTransport(httpx2.AsyncHTTPTransport):
         assert isinstance(response.stream, httpx2.AsyncByteStream)
         response.stream = _WatchedAsyncStream(response.stream, _Watch(response))
         return response
+
+
+class CheckedReply(aiohttp.ClientResponse):
+    """For aiohttp.ClientSession: a reply that is read whole, and in one piece, is checked."""
+
+    async def read(self) -> bytes:
+        body = await super().read()
+        if len(body) != getattr(self.content, "total_bytes", len(body)):
+            return body
+        if self.content_type == "text/event-stream":
+            check_stream(body)
+        elif self.content_type == "application/json" and body:
+            check_body(self.status, body)
+        return body

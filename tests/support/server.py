@@ -12,8 +12,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -96,7 +96,7 @@ class Log:
 class Server:
     """One running answerd. `settings` are named as in Settings; ports are found if not among them.
 
-    Always to be closed; `start_all` and `started` see to that.
+    Always to be closed; `running` sees to that.
     """
 
     def __init__(self, settings: Mapping[str, object]) -> None:
@@ -150,23 +150,41 @@ class Server:
         return self.wait()
 
     def close(self) -> None:
-        """Leaves no process behind, whatever happened."""
-        with suppress(ProcessLookupError):
-            self.terminate()
+        """Leaves no process and no pipe behind, whatever happened, be it that a test's time is up meanwhile."""
         try:
-            self.wait()
-        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):
+                self.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self.wait()
+        finally:
+            self._kill()
+            self.log.close()
+
+    def _kill(self) -> None:
+        if self._process.poll() is None:
             launcher = psutil.Process(self._process.pid)
             for process in [*launcher.children(recursive=True), launcher]:
-                process.kill()
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
             self._process.wait()
-        self.log.close()
 
     def _is_ready(self, client: httpx2.Client) -> bool:
         try:
             return client.get(f"{self.url}/readyz").status_code == 200
         except httpx2.TransportError:
             return False
+
+
+@contextmanager
+def running(settings: Mapping[str, object]) -> Iterator[Server]:
+    """A server that is ready; afterwards it has to stop cleanly."""
+    server = Server(settings)
+    try:
+        server.wait_until_ready()
+        yield server
+        assert server.stop() == 0, f"it did not stop cleanly:\n{server.log}"
+    finally:
+        server.close()
 
 
 def eventually(find: Callable[[], Found | None], seconds: float = 10.0) -> Found:
