@@ -8,14 +8,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
 
-from inference.types import ModelFileError
+from inference.json_object import JsonObject
 
 FILE_NAME = "genai_config.json"
 _SECTION = "answerd"  # what the layout has no place for
-
-_T = TypeVar("_T", int, str, dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -98,10 +95,10 @@ def read_genai_config(directory: Path) -> ModelConfig:
 
     Raises ModelFileError naming the file and the key if something is missing or of the wrong type.
     """
-    root = _Object.read(directory / FILE_NAME)
+    root = JsonObject.read(directory / FILE_NAME)
     model = root.object("model")
     decoder = model.object("decoder")
-    own = root.object(_SECTION) if _SECTION in root.values else _Object(root.path, _SECTION, {})
+    own = root.object(_SECTION) if _SECTION in root.values else JsonObject(root.path, _SECTION, {})
     vocab_size = model.count("vocab_size")
     eos_token_ids = model.token_ids("eos_token_id", vocab_size)
     return ModelConfig(
@@ -127,7 +124,7 @@ def read_genai_config(directory: Path) -> ModelConfig:
     )
 
 
-def _graph(decoder: "_Object") -> GraphNames:
+def _graph(decoder: JsonObject) -> GraphNames:
     name = decoder.need("filename", str)
     parts = PurePosixPath(name).parts
     if not parts or PurePosixPath(name).is_absolute() or ".." in parts:
@@ -143,72 +140,3 @@ def _graph(decoder: "_Object") -> GraphNames:
 
 
 _PRESENT = ("present_key_names", "present_value_names")
-
-
-@dataclass(frozen=True)
-class _Object:
-    """A JSON object that knows where it stands, for messages."""
-
-    path: Path
-    name: str
-    values: dict[str, Any]
-
-    @classmethod
-    def read(cls, path: Path) -> "_Object":
-        try:
-            values = json.loads(path.read_bytes())
-        except FileNotFoundError as error:
-            raise ModelFileError(f"{path} is missing.") from error
-        except OSError as error:
-            raise ModelFileError(f"{path} cannot be read: {error.strerror}.") from error
-        except ValueError as error:
-            raise ModelFileError(f"{path} is not JSON: {error}.") from error
-        if not isinstance(values, dict):
-            raise ModelFileError(f"{path} does not hold a JSON object.")
-        return cls(path, "", values)
-
-    def wrong(self, key: str, problem: str) -> ModelFileError:
-        where = f"{self.name}.{key}" if self.name else key
-        return ModelFileError(f"{self.path}: {where} {problem}.")
-
-    def need(self, key: str, kind: type[_T]) -> _T:
-        if key not in self.values:
-            raise self.wrong(key, "is missing")
-        value = self.values[key]
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise self.wrong(key, f"is not {_KINDS[kind]}")
-        return value
-
-    def get(self, key: str, kind: type[_T], default: _T) -> _T:
-        return self.need(key, kind) if key in self.values else default
-
-    def object(self, key: str) -> "_Object":
-        return _Object(self.path, f"{self.name}.{key}" if self.name else key, self.need(key, dict))
-
-    def count(self, key: str) -> int:
-        value = self.need(key, int)
-        if value < 1:
-            raise self.wrong(key, "is not a positive number")
-        return value
-
-    def texts(self) -> dict[str, str]:
-        return {key: self.need(key, str) for key in self.values}
-
-    def token_ids(self, key: str, vocab_size: int) -> list[int]:
-        """One id or a list of them; at least one."""
-        value = self.values.get(key)
-        ids = value if isinstance(value, list) else [self.need(key, int)]
-        if not ids or not all(type(item) is int and 0 <= item < vocab_size for item in ids):
-            raise self.wrong(key, "is not a token id of the vocabulary or a list of them")
-        return list(ids)
-
-    def token_id(self, key: str, vocab_size: int) -> int | None:
-        if self.values.get(key) is None:
-            return None
-        value = self.need(key, int)
-        if not 0 <= value < vocab_size:
-            raise self.wrong(key, "is not a token id of the vocabulary")
-        return value
-
-
-_KINDS: dict[type, str] = {int: "a whole number", str: "a string", dict: "an object"}

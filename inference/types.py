@@ -10,11 +10,13 @@ Error tree:
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Literal, TypeAlias
 
 from inference.constraint import Constraint
 from inference.sampling.logprobs import Logprob
 from inference.sampling.parameters import SamplingParams
 
+Precision: TypeAlias = Literal["float32", "float16", "int8", "int4"]  # of a graph's weights
 MIN_ROOM = 2  # positions of its slot that a prompt must leave free
 
 

@@ -166,7 +166,7 @@ def test_a_wrong_key_is_named_with_its_file(directory: Path, change: Edit, probl
     assert problem in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["genai_config.json", "model.onnx", "tokenizer.json", "chat_template.jinja"])
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "chat_template.jinja"])
 def test_a_missing_file_is_named(directory: Path, name: str) -> None:
     (directory / name).unlink()
     with pytest.raises(ModelFileError) as caught:
@@ -197,6 +197,29 @@ def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(directory: Path)
     edit(directory, lambda document: document["model"].update(vocab_size=100))
     with pytest.raises(ModelFileError, match=r"tokenizer\.json has 264 tokens, the model only 100"):
         ModelDirectory.open(directory)
+
+
+def test_a_directory_of_another_layout_is_refused(directory: Path) -> None:
+    (directory / "genai_config.json").unlink()
+    with pytest.raises(ModelFileError, match=r"neither genai_config\.json .* nor config\.json with onnx/model\*\.onnx"):
+        ModelDirectory.open(directory)
+
+
+def test_a_precision_that_the_directory_does_not_have_is_refused(directory: Path) -> None:
+    with pytest.raises(ModelFileError, match=r"holds a int4 graph, not float16\."):
+        ModelDirectory.open(directory, ["float16"])
+    assert ModelDirectory.open(directory, ["float16", "int4"]).config.precision == "int4"
+
+
+def test_the_token_that_closes_a_turn_is_taken_from_the_tokenizers_config(directory: Path) -> None:
+    """As an object, too; it ends an answer even if the model's list of end tokens forgets it."""
+    (directory / "tokenizer_config.json").write_text(
+        json.dumps({"eos_token": {"content": "<|im_start|>"}, "bos_token": None})
+    )
+    (directory / "chat_template.jinja").write_text("[{{ bos_token }}{{ eos_token }}]")
+    model = ModelDirectory.open(directory)
+    assert (model.config.eos_token_id, model.config.eos_token_ids) == (1, frozenset({0, 1, 2}))
+    assert model.template.render([]) == [Segment("[<|im_start|>]", is_control=True)]
 
 
 def test_a_path_that_is_no_directory_is_refused(tmp_path: Path) -> None:

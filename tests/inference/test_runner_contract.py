@@ -23,7 +23,8 @@ from inference.onnx.provider import choose_provider
 from inference.runner import Logits, Runner
 from inference.scheduler import chunk_length
 from tests.inference.onnx.fake_cuda import FakeCuda
-from tests.inference.onnx.tiny_decoder import CONFIG, Form, save_tiny_decoder
+from tests.inference.onnx.tiny_decoder import CONFIG
+from tests.inference.onnx.tiny_graph import Form, save_tiny_decoder
 
 SLOTS, LENGTH = 4, 48  # the least a factory's runner has
 
