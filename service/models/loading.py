@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from common.settings import Settings
-from inference.model import ModelDirectory
+from inference.model import ModelDirectory, precisions_for
 from inference.options import DEFAULTS, EngineOptions
 from inference.runner import Runner
 from inference.stream import AsyncEngine
@@ -15,7 +14,6 @@ from service.models.served import ServedModel
 from service.models.source import find_model
 
 Progress = Callable[[float], None]
-Precision = Literal["int4", "float16", "float32"]
 
 
 @dataclass(frozen=True)
@@ -41,12 +39,13 @@ def load_model(settings: Settings, progress: Progress) -> LoadedModel:
     from inference.onnx.provider import choose_provider
 
     provider = choose_provider(settings.provider)
+    precisions = precisions_for(settings.precision, is_cuda=provider.is_cuda)
     source = find_model(settings.model)
     if source.is_file():
         from inference.gguf.convert import ensure_converted
 
-        source = ensure_converted(source, settings.cache_dir, _precision(settings, provider.is_cuda), progress)
-    directory = ModelDirectory.open(source)
+        source = ensure_converted(source, settings.cache_dir, precisions[0], progress)
+    directory = ModelDirectory.open(source, precisions)
     runner = load_runner(
         directory.graph_path,
         directory.config,
@@ -73,9 +72,3 @@ def serve(model: LoadedModel, queue_limit: int) -> ServedModel:
     directory = model.directory
     name = config.name or directory.path.name
     return ServedModel(name, created, model.runner.max_length, directory.tokenizer, directory.template, engine)
-
-
-def _precision(settings: Settings, is_cuda: bool) -> Precision:
-    if settings.precision == "auto":
-        return "float16" if is_cuda else "int4"
-    return settings.precision

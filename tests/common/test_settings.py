@@ -153,7 +153,7 @@ TARGET = "a gRPC target such as 127.0.0.1:50051 or dns:///answerd:50051"
         ("ANSWERD_STORE", "/data/x.db", "sqlite:///PATH, where a fourth slash begins an absolute path"),
         ("ANSWERD_STORE", "sqlite:///", "sqlite:///PATH, where a fourth slash begins an absolute path"),
         ("ANSWERD_PROVIDER", "gpu", "one of auto, cuda, cpu"),
-        ("ANSWERD_PRECISION", "8", "one of auto, int4, float16, float32"),
+        ("ANSWERD_PRECISION", "8", "one of auto, int4, int8, float16, float32"),
         ("ANSWERD_THREADS", "0", "a whole number from 1 to 1024"),
         ("ANSWERD_CONTEXT", "1.5", "a whole number of at least 16"),
         ("ANSWERD_QUEUE", "-1", "a whole number of at least 1"),
