@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 import jinja2
 
-from inference.template_sandbox import TemplateEnvironment, TemplateError, step_counter
+from inference.templates.environment import TemplateEnvironment
+from inference.templates.errors import TemplateError, stopped
+from inference.templates.meter import MAX_SECONDS
 
 __all__ = ["ChatTemplate", "Segment", "TemplateError"]
 
@@ -36,17 +38,21 @@ class ChatTemplate:
         eos_token: str = "",
         special_tokens: Iterable[str] = (),
         clock: Callable[[], datetime] = datetime.now,
+        max_seconds: float = MAX_SECONDS,
     ) -> None:
         """Compile the template. Raises TemplateError if it is not valid Jinja.
 
         special_tokens: every text that the tokenizer would take for a control token.
-        clock: the time that `strftime_now` formats.
+        clock: the time that `strftime_now` formats. max_seconds: of processor time, for one rendering.
         """
+        self._environment = TemplateEnvironment(clock, max_seconds)
         try:
-            self._template = TemplateEnvironment(clock).from_string(source)
+            self._template = self._environment.compiled(source)
+        except TemplateError:
+            raise
         except jinja2.TemplateSyntaxError as error:
             raise TemplateError(f"The chat template is broken in line {error.lineno}: {_sentence(error)}") from error
-        except (jinja2.TemplateError, RecursionError, SyntaxError) as error:
+        except Exception as error:  # of Jinja, or of Python's compiler on what Jinja wrote
             raise TemplateError(f"The chat template cannot be compiled ({type(error).__name__}).") from error
         self._tokens = {"bos_token": bos_token, "eos_token": eos_token}
         self._guard = _Guard([token for token in special_tokens if token])
@@ -71,13 +77,16 @@ class ChatTemplate:
 
     def _render(self, variables: dict[str, Any]) -> str:
         # A template is a program from a model file, so any exception may leave it.
+        root, given = self._template.root_render_func, sum(map(len, _texts(variables)))
         try:
-            root, environment = self._template.root_render_func, self._template.environment
-            return environment.concat(root(self._template.new_context({**variables, **step_counter()})))
+            with self._environment.metered(given):
+                return self._environment.concat(root(self._template.new_context(variables)))
         except TemplateError:
             raise
         except jinja2.TemplateError as error:
             raise TemplateError(f"The chat template cannot render these messages: {_sentence(error)}") from error
+        except RecursionError as error:
+            raise stopped("it goes too deep into itself") from error
         except Exception as error:
             raise TemplateError(f"The chat template cannot render these messages ({type(error).__name__}).") from error
 
