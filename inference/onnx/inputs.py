@@ -32,20 +32,31 @@ class CallInputs:
             for role, tensor in graph.inputs.items()
         }
         self._devices = {role: place.device for role, place in places.items()}
+        self._written: dict[str, tuple[tuple[int, int, int], tuple[int, ...]]] = {}
 
     def write(self, binding: Binding, batch: Batch) -> None:
         for role, tensor in self._graph.inputs.items():
-            values, mirror = input_value(self._graph, role, batch, pads_left=self._pads_left), self._mirrors[role]
-            mirror.array[: values.size] = values.reshape(-1)
-            mirror.push(values.size)
-            binding.input(tensor, self._devices[role], values.shape, mirror.address)
+            shape = self._write(role, batch)
+            binding.input(tensor, self._devices[role], shape, self._mirrors[role].address)
+
+    def _write(self, role: str, batch: Batch) -> tuple[int, ...]:
+        """The shape of what is in the mirror now, which may have been there already."""
+        kind = (batch.rows, batch.count, batch.wanted)
+        if role in _OF_THE_KIND and (written := self._written.get(role)) and written[0] == kind:
+            return written[1]
+        values, mirror = input_value(self._graph, role, batch, pads_left=self._pads_left), self._mirrors[role]
+        mirror.array[: values.size] = values.reshape(-1)
+        mirror.push(values.size)
+        self._written[role] = kind, values.shape
+        return values.shape
 
 
 def input_value(graph: DeclaredGraph, role: str, batch: Batch, *, pads_left: bool) -> Values:
     """What the input of that role holds for a call; its type may be wider than the declared one."""
     values = _VALUES["padded_mask" if pads_left and role == "attention_mask" else role](batch)
+    missing = len(graph.inputs[role].shape) - values.ndim
     # Numbers for a row or for a call stand in as many dimensions as the graph declares.
-    return values.reshape(values.shape + (1,) * (len(graph.inputs[role].shape) - values.ndim))
+    return values.reshape(values.shape + (1,) * missing) if missing else values
 
 
 def _token_ids(batch: Batch) -> Values:
@@ -103,3 +114,6 @@ _VALUES: Mapping[str, Callable[[Batch], Values]] = {
     "num_logits_to_keep": _kept,
     "use_cache_branch": _has_past,
 }
+
+# Inputs that are the same for all calls of as many rows, tokens and wanted logits: decoding writes them once.
+_OF_THE_KIND = frozenset({"logits_rows", "num_logits_to_keep"})

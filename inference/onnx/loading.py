@@ -58,8 +58,6 @@ def _options(threads: int) -> ort.SessionOptions:
     # a step. Between two steps it sleeps, because the engine shares its cores with the network.
     options.add_session_config_entry("session.intra_op.allow_spinning", "1")
     options.add_session_config_entry("session.intra_op.spin_duration_us", _SPIN_MICROSECONDS)
-    # Every call has other shapes; a memory plan per shape would only grow.
-    options.enable_mem_pattern = False
     return options
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from inference.onnx.batch import Batch
@@ -20,7 +22,7 @@ class LogitsOutput:
 
     def bind(self, binding: Binding, batch: Batch) -> None:
         shape = (*self._rows(batch), self._graph.vocab_size)
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         if size > self._mirror.array.size:
             self._mirror = self._memory.mirror(size, self._graph.logits.dtype)
         binding.output(self._graph.logits, self._memory.device, shape, self._mirror.address)
@@ -28,10 +30,12 @@ class LogitsOutput:
     def read(self, batch: Batch) -> Logits:
         """float32 [rows * wanted, vocab_size]."""
         rows, vocab_size = self._rows(batch), self._graph.vocab_size
-        size = int(np.prod(rows)) * vocab_size
+        size = math.prod(rows) * vocab_size
         self._mirror.pull(size)
-        logits = self._mirror.array[:size].reshape(batch.rows, -1, vocab_size)
-        wanted: Logits = logits[:, logits.shape[1] - batch.wanted :].reshape(-1, vocab_size)
+        logits = self._mirror.array[:size]
+        if not self._graph.chooses_rows:
+            logits = logits.reshape(batch.rows, -1, vocab_size)[:, -batch.wanted :]
+        wanted: Logits = logits.reshape(-1, vocab_size)
         return wanted.astype(np.float32, copy=False)
 
     def _rows(self, batch: Batch) -> tuple[int, ...]:
