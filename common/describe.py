@@ -54,7 +54,7 @@ def sentence_of(error: ValueError, fields: Mapping[str, FieldInfo], given: Mappi
     name = str(first["loc"][0])
     value = given.get(name, Given(str(first["input"]), variable_of(name)))
     origin = "" if value.origin == variable_of(name) else f" (from {value.origin})"
-    return f"{variable_of(name)}{origin} is {value.text!r}, but must be {own_words or _allowed(fields[name])}."
+    return f"{variable_of(name)}{origin} is {value.text!r}, but must be {own_words or allowed(fields[name])}."
 
 
 def _default_of(field: FieldInfo) -> str:
@@ -66,14 +66,16 @@ def _default_of(field: FieldInfo) -> str:
     return str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
 
 
-def _allowed(field: FieldInfo) -> str:
+def allowed(field: FieldInfo) -> str:
+    """The values of a field, as the end of a sentence."""
     kinds = [kind for kind in get_args(field.annotation) if kind is not NoneType]
-    if get_origin(field.annotation) is Literal:
-        return f"one of {', '.join(kinds)}"
-    if field.annotation is bool:
+    annotation = kinds[0] if NoneType in get_args(field.annotation) else field.annotation
+    if get_origin(annotation) is Literal:
+        return f"one of {', '.join(get_args(annotation))}"
+    if annotation is bool:
         return "true or false"
-    if field.annotation in (int, float):
-        return _allowed_number("a whole number" if field.annotation is int else "a number", field.metadata)
+    if annotation in (int, float):
+        return _allowed_number("a whole number" if annotation is int else "a number", field.metadata)
     return "a path"
 
 

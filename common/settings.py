@@ -79,6 +79,15 @@ class Settings(BaseModel):
         description="Model to serve: a GGUF file or an ONNX directory.",
         json_schema_extra=_shown("the packaged SmolLM2-135M-Instruct"),
     )
+    models_file: Path | None = Field(
+        default=None, description="TOML file of several models to serve instead, the default one first."
+    )
+    models_memory: int | None = Field(
+        default=None,
+        ge=1,
+        description="Bytes of memory for models; those longest unused are unloaded beyond it.",
+        json_schema_extra=_shown("all of the machine's or container's"),
+    )
     cache_dir: Path = Field(
         default_factory=lambda: cache_folder(os.environ),
         description="Folder for converted models.",
@@ -166,7 +175,7 @@ class Settings(BaseModel):
             raise ValueError("sqlite:///PATH, where a fourth slash begins an absolute path")
         return url
 
-    @field_validator("cache_dir", "api_keys_file")
+    @field_validator("cache_dir", "api_keys_file", "models_file")
     @classmethod
     def _with_home(cls, path: Path | None) -> Path | None:
         return path and path.expanduser()
@@ -189,6 +198,8 @@ class Settings(BaseModel):
     def _fits_together(self) -> Self:
         if self.http_port == self.grpc_port:
             raise ValueError(f"ANSWERD_HTTP_PORT and ANSWERD_GRPC_PORT are both {self.http_port}; they must differ.")
+        if self.model is not None and self.models_file is not None:
+            raise ValueError("ANSWERD_MODEL and ANSWERD_MODELS_FILE are both set, but either names what is served.")
         if not (self.loopback or self.api_keys_file or self.allow_remote):
             raise ValueError(
                 f"ANSWERD_HOST is {self.host!r}, which other machines may reach without a key: set"

@@ -136,6 +136,10 @@ class AsyncEngine:
         if len(self._live) >= self._limit:
             raise QueueFull(f"{len(self._live)} requests run or wait; no more are taken until one ends.")
 
+    async def idle(self) -> None:
+        """Return when no request lives; another may come at once."""
+        await self._empty.wait()
+
     async def drain(self) -> None:
         """Take no new requests, and return when none lives."""
         self._open = False

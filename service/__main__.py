@@ -10,51 +10,62 @@ import asyncio
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
-from typing import Literal, TypeVar
+from contextlib import AsyncExitStack
+from typing import Literal
 
 from common.logging import configure_logging, get_logger
 from common.settings import Settings, SettingsError, load_settings
 from inference.engine import BROKE
-from inference.stream import AsyncEngine
 from inference.types import EngineStopped, InferenceError
 from service.interceptors import CallInterceptor
 from service.keys import KeyRing, KeysFileError
-from service.models.loading import LoadedModel, Progress, load_model, serve
+from service.models.catalogue import Models
+from service.models.loading import LoadedModel, PreparedModel, Report, prepare_model
+from service.models.memory import memory_limit
+from service.models.served import ServedModel
+from service.models.source import check_source
+from service.models.spec import ModelSpec, specs_of
+from service.models.worker import is_at_work
 from service.progress import ProgressBar
 from service.recovery import fail_unfinished
 from service.server import PortTaken, Server, bind
 from service.store import SECONDS_A_DAY, Bounds, StoreError, open_store
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-LOADER = "model-loader"
 START_ERRORS = (SettingsError, KeysFileError, PortTaken, StoreError, InferenceError, OSError)
 
-Load = Callable[[Settings, Progress], LoadedModel]
-T = TypeVar("T")
+Prepare = Callable[[ModelSpec, Settings, Report], PreparedModel]
 
 log = get_logger("service")
 
 
-def main(argv: Sequence[str], environ: Mapping[str, str], load: Load = load_model) -> int:
+def main(argv: Sequence[str], environ: Mapping[str, str], prepare: Prepare = prepare_model) -> int:
     """Serves until a stop signal. The exit status: 0 after a stop, 1 if the start failed or the engine broke, 2 for
     wrong settings."""
     try:
         settings = load_settings(argv, environ)
         configure_logging(settings.log_format, settings.log_level)
-        asyncio.run(run(settings, load))
+        asyncio.run(run(settings, prepare))
     except START_ERRORS as error:
         print(f"answerd: {error}", file=sys.stderr, flush=True)
         return 2 if isinstance(error, SettingsError) else 1
     return 0
 
 
-async def run(settings: Settings, load: Load) -> None:
+async def run(settings: Settings, prepare: Prepare) -> None:
     """Serves until a stop signal. Raises one of START_ERRORS, EngineStopped if the engine breaks."""
     stop = _stop_signal()
     keys = KeyRing.load(settings.api_keys_file)
+    memory = await asyncio.to_thread(memory_limit)
+    models = Models(
+        await asyncio.to_thread(_specs, settings),
+        lambda spec, report: prepare(spec, settings, report),
+        lambda title: ProgressBar(f"answerd: {title}", sys.stdout),
+        memory=settings.models_memory or memory,
+        queue=settings.queue,
+        told=lambda served, loaded: _tell(settings, served, loaded),
+    )
     # The port comes first: were it taken, nothing slow would have been done, and while the model loads, health and a
     # clear "not yet" are answered.
     port = bind(settings.grpc_address, settings.max_body_bytes, [CallInterceptor(keys.owner_of)])
@@ -62,6 +73,7 @@ async def run(settings: Settings, load: Load) -> None:
         parts.push_async_callback(port.server.stop, None)
         store = await open_store(settings.store, _bounds(settings))
         parts.push_async_callback(store.close)
+        parts.push_async_callback(models.close)
         recovered = await fail_unfinished(store)
         server = Server(port, store, settings.max_output_tokens)
         await server.start()
@@ -69,29 +81,38 @@ async def run(settings: Settings, load: Load) -> None:
         _say(f"gRPC listens on {settings.grpc_address}. Responses are kept in {settings.store}.")
         if recovered:
             _say(f"{recovered} responses were running when the server last stopped; they have failed.")
-        await _serve(settings, load, server, stop)
+        await _serve(models, server, stop)
 
 
-async def _serve(settings: Settings, load: Load, server: Server, stop: asyncio.Event) -> None:
-    progress = ProgressBar("answerd: converting the model", sys.stdout)
+def _specs(settings: Settings) -> Sequence[ModelSpec]:
+    specs = specs_of(settings)
+    for spec in specs:
+        check_source(spec)
+    return specs
+
+
+async def _serve(models: Models, server: Server, stop: asyncio.Event) -> None:
     stopped = asyncio.ensure_future(stop.wait())
-    loading = _on_thread(lambda: load(settings, progress))
+    loading = asyncio.ensure_future(models.start())
     await asyncio.wait((loading, stopped), return_when=asyncio.FIRST_COMPLETED)
     if not stopped.done():
-        loaded = loading.result()
-        model = serve(loaded, settings.queue)
-        await server.open(model)
-        if model.context_length < settings.context:
-            _say(f"ANSWERD_CONTEXT is {settings.context}; the model's own context is {model.context_length}.")
-        slots = f"{settings.slots} slots of {model.context_length} tokens"
-        _say(f"serving {model.name} on {loaded.provider}; {slots}. The service is ready.")
-        await _stopped_or_broken(stopped, model.engine)
+        loading.result()
+        await server.open(models)
+        _say("the service is ready.")
+        await _stopped_or_broken(stopped, models.broken)
     loading.cancel()
     _say("stopping.")
 
 
-async def _stopped_or_broken(stopped: asyncio.Future[Literal[True]], engine: AsyncEngine) -> None:
-    broken = asyncio.ensure_future(engine.broken.wait())
+def _tell(settings: Settings, model: ServedModel, loaded: LoadedModel) -> None:
+    slots = f"{loaded.runner.slots} slots of {model.context_length} tokens"
+    _say(f"serving {model.name} on {loaded.provider}; {slots}.")
+    if model.context_length < settings.context:
+        _say(f"ANSWERD_CONTEXT is {settings.context}; the model's own context is {model.context_length}.")
+
+
+async def _stopped_or_broken(stopped: asyncio.Future[Literal[True]], engine_broken: asyncio.Event) -> None:
+    broken = asyncio.ensure_future(engine_broken.wait())
     await asyncio.wait((stopped, broken), return_when=asyncio.FIRST_COMPLETED)
     broken.cancel()
     if not stopped.done():
@@ -115,28 +136,6 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
-def _on_thread(work: Callable[[], T]) -> asyncio.Future[T]:
-    """Runs work that cannot be interrupted on a thread which the process does not wait for at its end."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def tell(report: Callable[[T], None] | Callable[[BaseException], None], value: object) -> None:
-        if not future.done():
-            report(value)  # type: ignore[arg-type] # each report gets what it takes
-
-    def run_work() -> None:
-        report: Callable[..., None] = future.set_result
-        try:
-            outcome: object = work()
-        except BaseException as error:
-            report, outcome = future.set_exception, error
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(tell, report, outcome)
-
-    threading.Thread(target=run_work, name=LOADER, daemon=True).start()
-    return future
-
-
 def _bounds(settings: Settings) -> Bounds:
     return Bounds(
         max_age_seconds=settings.store_max_age_days * SECONDS_A_DAY,
@@ -151,7 +150,7 @@ def _say(line: str) -> None:
 
 def leave(status: int) -> None:
     """Ends the process, at once if a model is still loading: native code must not meet the interpreter's end."""
-    if any(thread.name == LOADER for thread in threading.enumerate()):
+    if is_at_work():
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

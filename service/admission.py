@@ -16,6 +16,7 @@ from service.echo import initial_response, is_stored
 from service.generation import RunningResponse
 from service.history import chat_messages, load_history, normalise_input
 from service.ids import new_message_id, new_response_id
+from service.models.catalogue import Models
 from service.models.served import ServedModel
 from service.recorder import Recorder
 from service.running import RunningResponses
@@ -23,7 +24,7 @@ from service.sampling import sampling_params
 from service.store import Record, Store
 from service.validate import validate
 from service.validate.counts import check_length, count_parts
-from service.validate.request import DEFAULT_MODEL, check_biases, check_model
+from service.validate.request import DEFAULT_MODEL, check_biases
 
 # Below it, looking at all of them takes about a millisecond: less than a thread is worth.
 MANY_PARTS = 100
@@ -48,15 +49,22 @@ class Admission:
         self._default_max_output_tokens = default_max_output_tokens
         self._now, self._steady = now, steady
 
-    async def admit(self, owner: str, request: CreateResponseRequest, model: ServedModel) -> RunningResponse:
+    async def admit(self, owner: str, request: CreateResponseRequest, models: Models) -> RunningResponse:
         """A response that the engine has accepted; its `events` must be iterated before anything is waited for.
 
-        Raises ServiceError, and what `service_error_of` knows: StoreError, TemplateError and InferenceError.
+        Its model is loaded if it is not. Raises ServiceError, and what `service_error_of` knows: StoreError,
+        TemplateError and InferenceError.
         """
-        check_length(request, model.longest_prompt)
+        name = request.model or DEFAULT_MODEL
+        check_length(request, models.longest_prompt(name))
         items = await _read(request)
-        check_model(request.model or DEFAULT_MODEL, model.name)
-        check_biases(request, model.vocab_size)
+        async with models.use(name) as model:
+            check_biases(request, model.vocab_size)
+            return await self._submit(owner, request, items, model)
+
+    async def _submit(
+        self, owner: str, request: CreateResponseRequest, items: ItemList, model: ServedModel
+    ) -> RunningResponse:
         # Looked at again when it is submitted; until then much would be done for nothing.
         model.engine.check_room()
         prompt = await self._prompt(owner, request, items, model)

@@ -158,6 +158,16 @@ def model_not_found(model: str) -> ServiceError:
     return ServiceError(Reason.MODEL_NOT_FOUND, message, param="model")
 
 
+def model_not_loaded(model: str) -> ServiceError:
+    message = f"The model {quoted(model)} could not be loaded; the server's log says why."
+    return ServiceError(Reason.MODEL_ERROR, message)
+
+
+def models_busy(model: str) -> TryLater:
+    message = f"There is no memory for the model {quoted(model)} while others answer. Try again in a moment."
+    return TryLater(Reason.UNAVAILABLE, message, retry_after=UNAVAILABLE_RETRY_SECONDS)
+
+
 def context_length_exceeded(prompt_tokens: int, limit: int, at_least: bool) -> ServiceError:
     """at_least: the prompt was not encoded, and has so many tokens or more."""
     tokens = f"{'at least ' * at_least}{prompt_tokens} tokens"

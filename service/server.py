@@ -20,7 +20,7 @@ from answerd.v1.responses_service_pb2_grpc import add_ResponsesServiceServicer_t
 from common.logging import get_logger
 from service.admission import Admission
 from service.background import Background
-from service.models.served import ServedModel
+from service.models.catalogue import Models
 from service.running import RunningResponses
 from service.servicer import ResponsesServicer
 from service.store import Store, StoreError
@@ -91,7 +91,7 @@ def _options(max_body_bytes: int) -> list[tuple[str, int]]:
 
 
 class Server:
-    """The services on a port. The store stays the caller's; the engine of the model is closed by `stop`.
+    """The services on a port. Store and models stay the caller's.
 
     running: the responses that run now.
     """
@@ -107,11 +107,11 @@ class Server:
         """now: seconds since 1970. steady: seconds on a clock that never goes back."""
         self._grpc, self._store = port.server, store
         self._background = Background()
-        self.running = RunningResponses(on_end=self._check_engine)
+        self.running = RunningResponses(on_end=self._check_engines)
         admission = Admission(store, self.running, self._background, default_max_output_tokens, now, steady)
         self._servicer = ResponsesServicer(store, self.running, admission)
         self._health = health.aio.HealthServicer()
-        self._model: ServedModel | None = None
+        self._models: Models | None = None
         self._ready = False
         self._sweeping: asyncio.Task[None] | None = None
 
@@ -125,16 +125,18 @@ class Server:
         await self._sweep()
         self._sweeping = asyncio.create_task(self._keep_sweeping())
 
-    async def open(self, model: ServedModel) -> None:
-        """Serves this model from now on."""
-        self._model = model
-        self._servicer.open(model)
+    async def open(self, models: Models) -> None:
+        """Serves these models, the first of which is loaded, from now on."""
+        self._models = models
+        self._servicer.open(models)
         await self._set_ready(True)
 
     async def stop(self, grace: float) -> None:
-        """Takes no new responses, gives the running ones `grace` seconds, ends the others as failed, and closes all
-        but the store, into which everything is written when this returns."""
+        """Takes no new responses, gives the running ones `grace` seconds, ends the others as failed, and closes
+        the port. Everything is written into the store when this returns."""
         self._servicer.close()
+        if self._models is not None:
+            self._models.stop_loading()
         await self._set_ready(False)
         if not await self.running.ended(within=grace):
             log.warning("responses are cut off, because the server stops", responses=len(self.running))
@@ -146,13 +148,11 @@ class Server:
         if self._sweeping is not None:
             self._sweeping.cancel()
         await self._background.settle()
-        if self._model is not None:
-            await self._model.engine.close()
 
-    def _check_engine(self) -> None:
-        if self._model is None:
+    def _check_engines(self) -> None:
+        if self._models is None:
             return
-        failure = self._model.engine.stats.failure
+        failure = self._models.failure
         if self._ready != (failure is None) and self._servicer.is_open:
             log.error("the engine is not fit to serve", reason=failure) if failure else log.info("the engine is back")
             self._background.start(self._set_ready(failure is None))

@@ -20,26 +20,25 @@ from answerd.v1.stored_response_pb2 import DeleteResponseRequest, DeleteResponse
 from service.admission import Admission
 from service.calls import current_call
 from service.errors import previous_response_not_found, response_not_found, unavailable
-from service.models.served import ServedModel
+from service.models.catalogue import Models
 from service.recovery import LAST_WRITE_FAILED, fail_record
 from service.running import RunningResponses
 from service.store import IN_PROGRESS, ParentNotFound, Record, Store
 from service.validate import check_include
-from service.validate.request import check_model
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class ResponsesServicer(ResponsesServiceServicer):
-    """Answers for one model, once it is there. New responses are taken between `open` and `close`."""
+    """Answers for the models, once the first is there. New responses are taken between `open` and `close`."""
 
     def __init__(self, store: Store, running: RunningResponses, admission: Admission) -> None:
         self._store, self._running, self._admission = store, running, admission
-        self._model: ServedModel | None = None
+        self._models: Models | None = None
         self._closed = False
 
-    def open(self, model: ServedModel) -> None:
-        self._model = model
+    def open(self, models: Models) -> None:
+        self._models = models
 
     def close(self) -> None:
         """From now on new responses are refused; those that are stored can still be got."""
@@ -47,7 +46,7 @@ class ResponsesServicer(ResponsesServiceServicer):
 
     @property
     def is_open(self) -> bool:
-        return self._model is not None and not self._closed
+        return self._models is not None and not self._closed
 
     async def CreateResponse(self, request: CreateResponseRequest, context: Context) -> AsyncIterator[ResponseEvent]:
         if self._closed:
@@ -80,12 +79,10 @@ class ResponsesServicer(ResponsesServiceServicer):
         return DeleteResponseResponse(id=request.id, deleted=True)
 
     async def ListModels(self, request: ListModelsRequest, context: Context) -> ListModelsResponse:
-        return ListModelsResponse(data=[self._served().card()])
+        return ListModelsResponse(data=self._served().cards())
 
     async def GetModel(self, request: GetModelRequest, context: Context) -> Model:
-        model = self._served()
-        check_model(request.id, model.name)
-        return model.card()
+        return self._served().card(request.id)
 
     async def CancelResponse(self, request: object, context: Context) -> Any:
         return await _refuse("CancelResponse", context)
@@ -102,10 +99,10 @@ class ResponsesServicer(ResponsesServiceServicer):
     async def CompactResponse(self, request: object, context: Context) -> Any:
         return await _refuse("CompactResponse", context)
 
-    def _served(self) -> ServedModel:
-        if self._model is None:
+    def _served(self) -> Models:
+        if self._models is None:
             raise unavailable()
-        return self._model
+        return self._models
 
     async def _stored_response(self, owner: str, id: str) -> Response:
         record = await self._record(owner, id)

@@ -1,4 +1,4 @@
-"""From settings to a model in memory, and from there to one that answers. It knows no calls and no responses."""
+"""From a source to a model in memory, and from there to one that answers. It knows no calls and no responses."""
 
 from __future__ import annotations
 
@@ -10,65 +10,111 @@ from inference.model import ModelDirectory, precisions_for
 from inference.options import DEFAULTS, EngineOptions
 from inference.runner import Runner
 from inference.stream import AsyncEngine
+from inference.types import ModelFileError
+from service.models.memory import cache_size, memory_limit, resident, weights_size
 from service.models.served import ServedModel
 from service.models.source import find_model
+from service.models.spec import ModelSpec
 
 Progress = Callable[[float], None]
+"""Called with the share done, from 0 to 1."""
+Report = Callable[[str], Progress]
+"""Called with what begins now, as in `converting the model`."""
 
 
 @dataclass(frozen=True)
 class LoadedModel:
     """What loading gives: the model directory, a warm runner over it, what each token id adds to a text, in one
-    sentence which provider runs it and why, and how its engine is to work."""
+    sentence which provider runs it and why, how many bytes it takes (what was measured, and its whole cache), and how
+    its engine is to work."""
 
     directory: ModelDirectory
     runner: Runner
     token_bytes: list[bytes]
     provider: str
+    memory: int = 0
     options: EngineOptions = DEFAULTS
 
 
-def load_model(settings: Settings, progress: Progress) -> LoadedModel:
-    """Finds, if need be converts, and loads the model of the settings; takes seconds, with a conversion more.
+@dataclass(frozen=True)
+class PreparedModel:
+    """A model whose files are in place. needs: the bytes that it will take, weights and cache. load: takes a second
+    or more; raises ModelFileError."""
 
-    progress: called with the share done, from 0 to 1, only while a model is converted.
-    Raises ModelFileError, and ProviderUnavailable for a provider asked for by name that does not work.
+    needs: int
+    load: Callable[[], LoadedModel]
+
+
+Prepare = Callable[[ModelSpec, Report], PreparedModel]
+
+
+def prepare_model(spec: ModelSpec, settings: Settings, report: Report) -> PreparedModel:
+    """Finds and if need be converts a model: at once, or in minutes.
+
+    Raises ModelFileError, also for a model that is larger than the memory of the machine, and ProviderUnavailable for
+    a provider asked for by name that does not work.
     """
     # ONNX Runtime takes a quarter of a second to import, which the port should not wait for.
-    from inference.onnx.loading import load_runner
     from inference.onnx.provider import choose_provider
 
     provider = choose_provider(settings.provider)
-    precisions = precisions_for(settings.precision, is_cuda=provider.is_cuda)
-    source = find_model(settings.model)
+    precisions = precisions_for(spec.precision, is_cuda=provider.is_cuda)
+    source = find_model(spec)
     if source.is_file():
         from inference.gguf.convert import ensure_converted
 
-        source = ensure_converted(source, settings.cache_dir, precisions[0], progress)
+        source = ensure_converted(source, settings.cache_dir, precisions[0], report("converting the model"))
     directory = ModelDirectory.open(source, precisions)
-    runner = load_runner(
-        directory.graph_path,
-        directory.config,
-        provider,
-        threads=settings.threads,
-        slots=settings.slots,
-        context=settings.context,
-    )
-    token_bytes = directory.tokenizer.token_bytes()
-    token_bytes += [b""] * (runner.vocab_size - len(token_bytes))
-    report = f"{provider.name.removesuffix('ExecutionProvider')} ({provider.reason})"
-    options = EngineOptions(deterministic=settings.deterministic)
-    return LoadedModel(directory, runner, token_bytes, report, options)
+    weights = weights_size(directory.graph_path)
+    cache = cache_size(directory.config, spec.slots, spec.context, 2 if precisions[0] == "float16" else 4)
+    check_fits(spec, weights, cache, memory_limit())
+
+    def load() -> LoadedModel:
+        from inference.onnx.loading import load_runner
+
+        before = resident()
+        runner = load_runner(
+            directory.graph_path,
+            directory.config,
+            provider,
+            threads=settings.threads,
+            slots=spec.slots,
+            context=spec.context,
+        )
+        token_bytes = directory.tokenizer.token_bytes()
+        token_bytes += [b""] * (runner.vocab_size - len(token_bytes))
+        why = f"{provider.name.removesuffix('ExecutionProvider')} ({provider.reason})"
+        # On a device there is nothing to measure here; the file is what it holds.
+        taken = weights if provider.is_cuda else max(resident() - before, 0)
+        options = EngineOptions(deterministic=settings.deterministic)
+        return LoadedModel(directory, runner, token_bytes, why, taken + cache, options)
+
+    return PreparedModel(weights + cache, load)
 
 
-def serve(model: LoadedModel, queue_limit: int) -> ServedModel:
-    """Starts an engine on the running event loop."""
-    config = model.directory.config
+def check_fits(spec: ModelSpec, weights: int, cache: int, limit: int) -> None:
+    """All in bytes. Raises ModelFileError, one sentence, for a model that cannot be loaded here whatever else runs."""
+    if weights + cache > limit:
+        raise ModelFileError(
+            spec.fault(
+                f"its weights take {_gigabytes(weights)} and its cache of {spec.slots} slots of {spec.context} tokens"
+                f" {_gigabytes(cache)}, and there are {_gigabytes(limit)} of memory: choose fewer slots"
+                " (ANSWERD_SLOTS), a shorter context (ANSWERD_CONTEXT) or a smaller model"
+            )
+        )
+
+
+def serve(model: LoadedModel, queue_limit: int, name: str | None = None) -> ServedModel:
+    """Starts an engine on the running event loop. name: None for the model's own."""
+    config, directory = model.directory.config, model.directory
     engine = AsyncEngine(
         model.runner, model.token_bytes, config.eos_token_ids, queue_limit=queue_limit, options=model.options
     )
     engine.start()
-    created = config.created or int(model.directory.graph_path.stat().st_mtime)
-    directory = model.directory
-    name = config.name or directory.path.name
+    created = config.created or int(directory.graph_path.stat().st_mtime)
+    name = name or config.name or directory.path.name
     return ServedModel(name, created, model.runner.max_length, directory.tokenizer, directory.template, engine)
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.2f} GB"

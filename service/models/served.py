@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from answerd.v1.model_pb2 import Model
 from inference.chat import ChatTemplate, Segment
 from inference.stream import AsyncEngine
 from inference.tokenizer import Tokenizer
@@ -42,10 +41,6 @@ class ServedModel:
     def vocab_size(self) -> int:
         """Token ids are below it."""
         return len(self.engine.token_bytes)
-
-    def card(self) -> Model:
-        """The model as clients see it."""
-        return Model(id=self.name, created=self.created, owned_by=OWNED_BY, context_length=self.context_length)
 
     def bytes_of(self, token: int) -> bytes:
         """What a token reads as, also where it adds nothing to a text, as control tokens do."""

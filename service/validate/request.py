@@ -9,7 +9,7 @@ from answerd.v1.include_pb2 import Include
 from answerd.v1.reasoning_pb2 import ReasoningEffort, ReasoningSummary
 from answerd.v1.service_tier_pb2 import ServiceTier
 from answerd.v1.truncation_pb2 import Truncation
-from service.errors import Reason, model_not_found
+from service.errors import Reason
 from service.validate.counts import check_counts
 from service.validate.faults import Faults, key_path
 from service.validate.items import check_input
@@ -44,12 +44,6 @@ def check_include(include: Sequence[Include.ValueType]) -> None:
         if value not in HONOURED_INCLUDES:
             faults.add(f"include[{index}]", Reason.UNSUPPORTED_PARAMETER, refusal(f"include[{index}]"))
     faults.check()
-
-
-def check_model(requested: str, served: str) -> None:
-    """Raises ServiceError, MODEL_NOT_FOUND, unless the name means the model that is served."""
-    if requested not in (DEFAULT_MODEL, served):
-        raise model_not_found(requested)
 
 
 def check_biases(request: CreateResponseRequest, vocab_size: int) -> None:

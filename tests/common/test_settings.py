@@ -31,6 +31,8 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "grpc_port": 50051,
         "grpc_target": "127.0.0.1:50051",
         "model": None,
+        "models_file": None,
+        "models_memory": None,
         "cache_dir": Path("/home/ada/.cache/answerd"),
         "store": "sqlite:////home/ada/.local/share/answerd/answerd.db",
         "api_keys_file": None,
@@ -156,6 +158,7 @@ TARGET = "a gRPC target such as 127.0.0.1:50051 or dns:///answerd:50051"
         ("ANSWERD_PRECISION", "8", "one of auto, int4, int8, float16, float32"),
         ("ANSWERD_THREADS", "0", "a whole number from 1 to 1024"),
         ("ANSWERD_CONTEXT", "1.5", "a whole number of at least 16"),
+        ("ANSWERD_MODELS_MEMORY", "0", "a whole number of at least 1"),
         ("ANSWERD_QUEUE", "-1", "a whole number of at least 1"),
         ("ANSWERD_MAX_BODY_BYTES", "2147483648", "a whole number from 1024 to 2147483647"),
         ("ANSWERD_CORS_ORIGINS", "example", "* or origins such as https://example.org, separated by commas"),
@@ -175,6 +178,12 @@ def test_a_wrong_flag_value_names_the_flag_too() -> None:
 
 def test_one_port_cannot_serve_both() -> None:
     assert refusal("--http-port=50051") == "ANSWERD_HTTP_PORT and ANSWERD_GRPC_PORT are both 50051; they must differ."
+
+
+def test_what_is_served_is_said_in_one_place() -> None:
+    assert refusal(ANSWERD_MODEL="a.gguf", ANSWERD_MODELS_FILE="models.toml") == (
+        "ANSWERD_MODEL and ANSWERD_MODELS_FILE are both set, but either names what is served."
+    )
 
 
 @pytest.mark.parametrize(
@@ -197,7 +206,7 @@ def test_an_unknown_variable_is_refused_with_the_one_probably_meant() -> None:
 
 
 @given(
-    name=st.sampled_from(sorted(set(Settings.model_fields) - {"model", "cache_dir", "api_keys_file"})),
+    name=st.sampled_from(sorted(set(Settings.model_fields) - {"model", "models_file", "cache_dir", "api_keys_file"})),
     text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1),
 )
 def test_any_text_is_taken_or_refused_in_one_line_that_names_its_variable(name: str, text: str) -> None:

@@ -67,7 +67,7 @@ async def test_a_strange_id_is_the_id_of_nothing(path: str, url: str, http: aioh
 
 async def test_the_models_are_listed(service: FakeService, url: str, http: aiohttp.ClientSession) -> None:
     service.models = [Model(id="a/b", created=1, owned_by="o", context_length=9)]
-    model = {"id": "a/b", "object": "model", "created": 1, "owned_by": "o", "context_length": 9}
+    model = {"id": "a/b", "object": "model", "created": 1, "owned_by": "o", "context_length": 9, "loaded": False}
     async with http.get(f"{url}/v1/models") as reply:
         assert await reply.json() == {"object": "list", "data": [model]}
     async with http.get(f"{url}/v1/models/a/b") as reply:

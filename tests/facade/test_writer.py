@@ -156,7 +156,14 @@ def test_the_text_of_all_messages_is_concatenated() -> None:
 
 def test_a_model_is_openais_object() -> None:
     model = model_pb2.Model(id="m", created=3, owned_by="o", context_length=4096)
-    assert write_model(model) == {"id": "m", "object": "model", "created": 3, "owned_by": "o", "context_length": 4096}
+    assert write_model(model) == {
+        "id": "m",
+        "object": "model",
+        "created": 3,
+        "owned_by": "o",
+        "context_length": 4096,
+        "loaded": False,
+    }
 
 
 PLACE: dict[str, Any] = {"item_id": "i", "output_index": 1, "content_index": 2}

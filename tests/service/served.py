@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +20,13 @@ from answerd.v1.response_pb2 import Response
 from answerd.v1.responses_service_pb2_grpc import ResponsesServiceStub
 from inference.chat import ChatTemplate
 from inference.fakes import Reply, ScriptedRunner
-from inference.stream import AsyncEngine
+from inference.model import GraphNames, ModelConfig, ModelDirectory
 from inference.tokenizer import Tokenizer
 from service.interceptors import CallInterceptor
+from service.models.catalogue import Models
+from service.models.loading import LoadedModel, Prepare, PreparedModel
 from service.models.served import ServedModel
+from service.models.spec import ModelSpec
 from service.server import Port, Server, bind
 from service.store import Bounds, Store, open_store
 from tests.inference.tiny_tokenizer import tiny_tokenizer
@@ -39,6 +43,31 @@ CHATML = (
 )
 TOKENIZER = Tokenizer(tiny_tokenizer())
 TOKEN_BYTES = TOKENIZER.token_bytes()
+
+
+def scripted(runner: ScriptedRunner, name: str = MODEL, template: str = CHATML, memory: int = 0) -> LoadedModel:
+    """A model of this tokenizer that was loaded. memory: bytes that it says it takes."""
+    config = ModelConfig(
+        name=name,
+        type="llama",
+        vocab_size=TOKENIZER.vocab_size,
+        context_length=runner.max_length,
+        num_layers=1,
+        num_heads=1,
+        num_kv_heads=1,
+        head_size=1,
+        hidden_size=1,
+        eos_token_id=END,
+        eos_token_ids=frozenset({END}),
+        graph=GraphNames("model.onnx", {}, {}),
+        created=1_600_000_000,
+    )
+    directory = ModelDirectory(Path(name), config, TOKENIZER, ChatTemplate(template))
+    return LoadedModel(directory, runner, TOKEN_BYTES, "a script (for tests)", memory)
+
+
+def a_spec(name: str | None = None, context: int = 512, slots: int = 4, at_start: bool = False) -> ModelSpec:
+    return ModelSpec(name, None, "auto", context, slots, at_start, "ANSWERD_MODEL")
 
 
 def encode(text: str) -> tuple[int, ...]:
@@ -190,6 +219,30 @@ async def refusal(call: Any) -> Fault:
     return fault_of(caught.value)
 
 
+def catalogue(
+    specs: Sequence[ModelSpec],
+    prepare: Prepare,
+    *,
+    memory: int = 2**40,
+    queue: int = 8,
+    patience: float = WAIT,
+    steady: Callable[[], float] = time.monotonic,
+) -> tuple[Models, list[ServedModel]]:
+    """Models that are not loaded yet, and the list of those that were, which grows."""
+    loaded: list[ServedModel] = []
+    models = Models(
+        specs,
+        prepare,
+        lambda title: lambda share: None,
+        memory=memory,
+        queue=queue,
+        patience=patience,
+        steady=steady,
+        told=lambda served, _: loaded.append(served),
+    )
+    return models, loaded
+
+
 @asynccontextmanager
 async def bound_port(owner_of: Callable[[str | None], str | None] = lambda key: "local") -> AsyncIterator[Port]:
     port = bind("127.0.0.1:0", 2**20, [CallInterceptor(owner_of)])
@@ -217,21 +270,22 @@ async def serving(
     model says instead, token by token."""
     script, gate, clock = Script(answers), Gate(), Clock(started)
     runner = ScriptedRunner(slots, context, TOKENIZER.vocab_size, reply=reply or script, end_token=END, gate=gate)
-    engine = AsyncEngine(runner, TOKEN_BYTES, frozenset({END}), queue_limit=queue)
-    model = ServedModel(MODEL, 1_600_000_000, context, TOKENIZER, ChatTemplate(CHATML), engine)
+    prepared = PreparedModel(0, lambda: scripted(runner))
+    models, loaded = catalogue([a_spec(None, context, slots)], lambda spec, report: prepared, queue=queue)
     real_store = await open_store(f"sqlite:///{folder / 'responses.db'}", Bounds(), clock)
     store = wrap(real_store)
     async with bound_port(owner_of) as port:
         server = Server(port, store, default_max_output_tokens, now=clock, steady=clock)
         await server.start()
-        engine.start()
-        await server.open(model)
+        await models.start()
+        await server.open(models)
         address = f"127.0.0.1:{port.number}"
         try:
             async with grpc.aio.insecure_channel(address) as channel:
                 stub = ResponsesServiceStub(channel)
-                yield Served(server, model, store, script, gate, clock, address, stub, channel)
+                yield Served(server, loaded[0], store, script, gate, clock, address, stub, channel)
         finally:
             gate.open()
             await server.stop(grace=0)
+            await models.close()
             await real_store.close()

@@ -23,8 +23,9 @@ from answerd.v1.responses_service_pb2_grpc import ResponsesServiceStub
 from common.settings import Settings
 from inference.types import EngineStopped, ModelFileError
 from service.__main__ import run
-from service.models.loading import LoadedModel, Progress
-from tests.service.scripted_service import load_scripted
+from service.models.loading import PreparedModel, Report
+from service.models.spec import ModelSpec
+from tests.service.scripted_service import prepare_scripted
 from tests.service.served import WAIT, final, read_until, text_of
 from tests.service.test_server import SERVING, until_health_is
 from tests.support.processes import Processes
@@ -50,7 +51,7 @@ def stop() -> None:
 async def test_it_serves_until_a_stop_signal_and_then_lets_a_response_finish(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    running = asyncio.create_task(run(settings, load_scripted))
+    running = asyncio.create_task(run(settings, prepare_scripted))
     async with grpc.aio.insecure_channel(settings.grpc_address) as channel:
         await channel.channel_ready()
         await until_health_is(channel, SERVING)
@@ -69,10 +70,10 @@ async def test_it_serves_until_a_stop_signal_and_then_lets_a_response_finish(
 async def test_a_context_that_the_model_does_not_have_is_told(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def load(settings: Settings, progress: Progress) -> LoadedModel:
-        return load_scripted(settings.model_copy(update={"context": 512}), progress)
+    def prepare(spec: ModelSpec, settings: Settings, report: Report) -> PreparedModel:
+        return prepare_scripted(replace(spec, context=512), settings, report)
 
-    running = asyncio.create_task(run(settings, load))
+    running = asyncio.create_task(run(settings, prepare))
     async with grpc.aio.insecure_channel(settings.grpc_address) as channel:
         await channel.channel_ready()
         await until_health_is(channel, SERVING)
@@ -80,30 +81,31 @@ async def test_a_context_that_the_model_does_not_have_is_told(
     await running
     said = capsys.readouterr().out
     assert "ANSWERD_CONTEXT is 4096; the model's own context is 512." in said
-    assert "2 slots of 512 tokens. The service is ready." in said
+    assert "2 slots of 512 tokens." in said
+    assert "the service is ready" in said
 
 
 async def test_a_stop_signal_ends_the_loading_of_a_model(settings: Settings) -> None:
     never = threading.Event()
 
-    def load(settings: Settings, progress: Progress) -> LoadedModel:
+    def prepare(spec: ModelSpec, settings: Settings, report: Report) -> PreparedModel:
         stop()
         never.wait()
         raise AssertionError("nobody waits for this any more")
 
     try:
-        await asyncio.wait_for(run(settings, load), WAIT)
+        await asyncio.wait_for(run(settings, prepare), WAIT)
     finally:
         never.set()
 
 
 async def test_a_model_that_cannot_be_loaded_ends_the_start_and_frees_port_and_store(settings: Settings) -> None:
-    def load(settings: Settings, progress: Progress) -> LoadedModel:
+    def prepare(spec: ModelSpec, settings: Settings, report: Report) -> PreparedModel:
         raise ModelFileError("There is no such model.")
 
     for _ in range(2):
         with pytest.raises(ModelFileError, match="There is no such model"):
-            await run(settings, load)
+            await run(settings, prepare)
 
 
 def started(processes: Processes, module: str, tmp_path: Path, **variables: str) -> subprocess.Popen[str]:
@@ -164,11 +166,11 @@ async def test_an_engine_that_breaks_for_good_ends_the_service(settings: Setting
         def __getitem__(self, index: Any) -> Any:
             raise RuntimeError("broken")
 
-    def load(settings: Settings, progress: Progress) -> LoadedModel:
-        loaded = load_scripted(settings, progress)
-        return replace(loaded, token_bytes=Broken(loaded.token_bytes))
+    def prepare(spec: ModelSpec, settings: Settings, report: Report) -> PreparedModel:
+        loaded = prepare_scripted(spec, settings, report).load()
+        return PreparedModel(0, lambda: replace(loaded, token_bytes=Broken(loaded.token_bytes)))
 
-    running = asyncio.create_task(run(settings, load))
+    running = asyncio.create_task(run(settings, prepare))
     async with grpc.aio.insecure_channel(settings.grpc_address) as channel:
         await channel.channel_ready()
         await until_health_is(channel, SERVING)
@@ -181,7 +183,7 @@ async def test_an_engine_that_breaks_for_good_ends_the_service(settings: Setting
 async def test_a_second_service_on_the_same_store_is_refused(
     settings: Settings, tmp_path: Path, free_port: Callable[[], int], processes: Processes
 ) -> None:
-    running = asyncio.create_task(run(settings, load_scripted))
+    running = asyncio.create_task(run(settings, prepare_scripted))
     async with grpc.aio.insecure_channel(settings.grpc_address) as channel:
         await channel.channel_ready()
         second = started(processes, "service", tmp_path, grpc_port=str(free_port()))

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.include_pb2 import Include
-from service.errors import InvalidRequest, Reason, ServiceError
-from service.validate import UNSUPPORTED, check_include, check_model, validate
+from service.errors import InvalidRequest, Reason
+from service.validate import UNSUPPORTED, check_include, validate
 from service.validate.request import check_biases
 from tests.service.request_cases import (
     ACCEPTED,
@@ -188,12 +188,3 @@ def test_biases_are_for_tokens_that_the_model_has() -> None:
         ("logit_bias.100", INVALID),
         ("logit_bias.2147483647", INVALID),
     ]
-
-
-def test_only_the_served_model_and_default_are_known() -> None:
-    check_model("default", "SmolLM2")
-    check_model("SmolLM2", "SmolLM2")
-    for unknown in ("smollm2", "gpt-4", ""):
-        with pytest.raises(ServiceError) as caught:
-            check_model(unknown, "SmolLM2")
-        assert (caught.value.reason, caught.value.param) == (Reason.MODEL_NOT_FOUND, "model")

@@ -75,7 +75,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 20
     """The store cannot be read or written. UNAVAILABLE; HTTP 503."""
     ERROR_REASON_MODEL_ERROR: _ErrorReason.ValueType  # 21
-    """The model or the engine failed while it generated. INTERNAL; HTTP 500. Not worth a retry."""
+    """The model or the engine failed while it generated, or the model could not be loaded. INTERNAL; HTTP 500. Not worth
+    a retry.
+    """
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 22
     """The caller's deadline passed. DEADLINE_EXCEEDED; HTTP 504, `code` `timeout`. Not worth a retry."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 23
@@ -131,7 +133,9 @@ ERROR_REASON_UNAVAILABLE: ErrorReason.ValueType  # 19
 ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 20
 """The store cannot be read or written. UNAVAILABLE; HTTP 503."""
 ERROR_REASON_MODEL_ERROR: ErrorReason.ValueType  # 21
-"""The model or the engine failed while it generated. INTERNAL; HTTP 500. Not worth a retry."""
+"""The model or the engine failed while it generated, or the model could not be loaded. INTERNAL; HTTP 500. Not worth
+a retry.
+"""
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 22
 """The caller's deadline passed. DEADLINE_EXCEEDED; HTTP 504, `code` `timeout`. Not worth a retry."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 23

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61nswerd/v1/model.proto\x12\nanswerd.v1\"N\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x03\x12\x10\n\x08owned_by\x18\x03 \x01(\t\x12\x16\n\x0e\x63ontext_length\x18\x04 \x01(\x03\"\x1d\n\x0fGetModelRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x13\n\x11ListModelsRequest\"5\n\x12ListModelsResponse\x12\x1f\n\x04\x64\x61ta\x18\x01 \x03(\x0b\x32\x11.answerd.v1.ModelB1\n\nanswerd.v1P\x01Z\x14\x61nswerd/v1;answerdv1\xaa\x02\nAnswerd.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61nswerd/v1/model.proto\x12\nanswerd.v1\"^\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x03\x12\x10\n\x08owned_by\x18\x03 \x01(\t\x12\x16\n\x0e\x63ontext_length\x18\x04 \x01(\x03\x12\x0e\n\x06loaded\x18\x05 \x01(\x08\"\x1d\n\x0fGetModelRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x13\n\x11ListModelsRequest\"5\n\x12ListModelsResponse\x12\x1f\n\x04\x64\x61ta\x18\x01 \x03(\x0b\x32\x11.answerd.v1.ModelB1\n\nanswerd.v1P\x01Z\x14\x61nswerd/v1;answerdv1\xaa\x02\nAnswerd.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,11 +33,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\nanswerd.v1P\001Z\024answerd/v1;answerdv1\252\002\nAnswerd.V1'
   _globals['_MODEL']._serialized_start=38
-  _globals['_MODEL']._serialized_end=116
-  _globals['_GETMODELREQUEST']._serialized_start=118
-  _globals['_GETMODELREQUEST']._serialized_end=147
-  _globals['_LISTMODELSREQUEST']._serialized_start=149
-  _globals['_LISTMODELSREQUEST']._serialized_end=168
-  _globals['_LISTMODELSRESPONSE']._serialized_start=170
-  _globals['_LISTMODELSRESPONSE']._serialized_end=223
+  _globals['_MODEL']._serialized_end=132
+  _globals['_GETMODELREQUEST']._serialized_start=134
+  _globals['_GETMODELREQUEST']._serialized_end=163
+  _globals['_LISTMODELSREQUEST']._serialized_start=165
+  _globals['_LISTMODELSREQUEST']._serialized_end=184
+  _globals['_LISTMODELSRESPONSE']._serialized_start=186
+  _globals['_LISTMODELSRESPONSE']._serialized_end=239
 # @@protoc_insertion_point(module_scope)

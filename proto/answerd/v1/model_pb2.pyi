@@ -28,14 +28,19 @@ class Model(_message.Message):
     CREATED_FIELD_NUMBER: _builtins.int
     OWNED_BY_FIELD_NUMBER: _builtins.int
     CONTEXT_LENGTH_FIELD_NUMBER: _builtins.int
+    LOADED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Name of the model, to be used as `model` in requests."""
     created: _builtins.int
-    """When the model was made or converted, in seconds since 1970-01-01 UTC (an integer, as in the JSON)."""
+    """When the model was made or converted, in seconds since 1970-01-01 UTC (an integer, as in the JSON). Of one that was
+    never loaded, when the server started.
+    """
     owned_by: _builtins.str
     """Who made the model available."""
     context_length: _builtins.int
     """Most tokens that prompt and output together may have."""
+    loaded: _builtins.bool
+    """Whether it is in memory. Another one is loaded when it is first asked for, which that request waits for."""
     def __init__(
         self,
         *,
@@ -43,10 +48,11 @@ class Model(_message.Message):
         created: _builtins.int = ...,
         owned_by: _builtins.str = ...,
         context_length: _builtins.int = ...,
+        loaded: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context_length", b"context_length", "created", b"created", "id", b"id", "owned_by", b"owned_by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context_length", b"context_length", "created", b"created", "id", b"id", "loaded", b"loaded", "owned_by", b"owned_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,15 +1,12 @@
-"""Which model is served, and how a conversation becomes its prompt."""
-
-from pathlib import Path
+"""How a conversation becomes the prompt of a loaded model."""
 
 import pytest
 
 from inference.chat import ChatTemplate
 from inference.fakes import ScriptedRunner
 from inference.stream import AsyncEngine
-from inference.types import ContextLengthExceeded, ModelFileError
+from inference.types import ContextLengthExceeded
 from service.models.served import LONG_TEXT, ServedModel
-from service.models.source import find_model
 from tests.service.served import CHATML, END, TOKEN_BYTES, TOKENIZER, decode
 
 
@@ -18,23 +15,6 @@ def model() -> ServedModel:
     runner = ScriptedRunner(1, 64, TOKENIZER.vocab_size, end_token=END)
     engine = AsyncEngine(runner, TOKEN_BYTES, frozenset({END}))
     return ServedModel("scripted", 1, 20_000, TOKENIZER, ChatTemplate(CHATML), engine)
-
-
-@pytest.mark.parametrize("wanted", [None, "default"])
-def test_by_default_the_packaged_model_is_served(wanted: str | None) -> None:
-    assert find_model(wanted).name == "SmolLM2-135M-Instruct.Q4_1.gguf"
-
-
-def test_a_file_or_directory_is_served_by_its_path(tmp_path: Path) -> None:
-    file = tmp_path / "model.gguf"
-    file.write_bytes(b"")
-    assert find_model(str(file)) == file
-    assert find_model(str(tmp_path)) == tmp_path
-
-
-def test_a_path_to_nothing_is_refused_by_name() -> None:
-    with pytest.raises(ModelFileError, match=r"ANSWERD_MODEL is '/no/where\.gguf'"):
-        find_model("/no/where.gguf")
 
 
 @pytest.mark.parametrize("length", [5, LONG_TEXT + 1])
