@@ -53,11 +53,14 @@ class EngineCore:
             failure=self._executor.failure,
         )
 
-    def add(self, request: GenerationRequest) -> None:
-        assert request.id not in self._live, "ids are unique among live requests"
-        live = Live(request, self._token_bytes, self._max_length)
-        self._live[request.id] = live
-        self._scheduler.add(live.sequence)
+    def add(self, *requests: GenerationRequest) -> None:
+        """Requests of one call have the same prompt, which is computed for all of them at once."""
+        group = [Live(request, self._token_bytes, self._max_length) for request in requests]
+        for live in group:
+            assert live.sequence.id not in self._live, "ids are unique among live requests"
+            live.siblings = [other for other in group if other is not live]
+            self._live[live.sequence.id] = live
+            self._scheduler.add(live.sequence)
 
     def abort(self, request_id: str) -> None:
         """End a request; nothing happens if it has ended already."""
@@ -86,8 +89,9 @@ class EngineCore:
             if chunk.start == chunk.sequence.cached:
                 self._stats.cached_tokens += chunk.start
             self._scheduler.read(chunk, result.chunk_seconds)
-            if result.first is not None:
-                self._accept(chunk.sequence, result.first)
+        for sequence, sampled in result.first:
+            if sampled.token != NOT_A_NUMBER:
+                self._accept(sequence, sampled)
         if decode is not None and result.decoded:
             self._scheduler.decoded(decode, result.decode_seconds)
             for sequence, sampled in zip(decode.sequences, result.decoded, strict=True):

@@ -30,6 +30,11 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Submit:
+    requests: tuple[GenerationRequest, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Abort:
     request_id: str
 
@@ -59,7 +64,7 @@ class Engine:
         self._core = EngineCore(runner, token_bytes, end_tokens, options)
         self._deliver = deliver
         self._longest_prompt = runner.max_length - MIN_ROOM
-        self._commands: queue.SimpleQueue[GenerationRequest | Abort | Stop] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[Submit | Abort | Stop] = queue.SimpleQueue()
         # Held for the moment between "is it open?" and the put, so that no request follows the last look.
         self._door = threading.Lock()
         self._open = True
@@ -78,18 +83,21 @@ class Engine:
     def start(self) -> None:
         self._thread.start()
 
-    def submit(self, request: GenerationRequest) -> None:
-        """Queue a request; from any thread, without a bound on how many wait.
+    def submit(self, *requests: GenerationRequest) -> None:
+        """Queue requests with one prompt; from any thread, without a bound on how many wait. Each is served and ends by
+        itself, but the prompt is computed once.
 
         Raises ContextLengthExceeded where the prompt leaves no two positions of its slot free, and EngineStopped.
         """
-        assert request.prompt, "a prompt has at least one token"
-        if len(request.prompt) > self._longest_prompt:
-            raise ContextLengthExceeded(len(request.prompt), self._longest_prompt)
+        prompt = requests[0].prompt
+        assert prompt, "a prompt has at least one token"
+        assert all(request.prompt == prompt for request in requests), "requests of one call have one prompt"
+        if len(prompt) > self._longest_prompt:
+            raise ContextLengthExceeded(len(prompt), self._longest_prompt)
         with self._door:
             if not self._open:
                 raise EngineStopped("The engine was shut down.")
-            self._commands.put(request)
+            self._commands.put(Submit(requests))
 
     def abort(self, request_id: str) -> None:
         """End a request before the next step; from any thread. Nothing happens if it has ended."""
@@ -131,17 +139,17 @@ class Engine:
             command = self._next_command(wait=False)
         return True
 
-    def _next_command(self, wait: bool) -> GenerationRequest | Abort | Stop | None:
+    def _next_command(self, wait: bool) -> Submit | Abort | Stop | None:
         try:
             return self._commands.get(block=wait)
         except queue.Empty:
             return None
 
-    def _obey(self, command: GenerationRequest | Abort) -> None:
+    def _obey(self, command: Submit | Abort) -> None:
         if isinstance(command, Abort):
             self._core.abort(command.request_id)
         else:
-            self._core.add(command)
+            self._core.add(*command.requests)
 
     def _hand_over(self, stats: EngineStats) -> None:
         self._stats = stats
@@ -152,8 +160,8 @@ class Engine:
         with self._door:
             self._open = False
         while (command := self._next_command(wait=False)) is not None:
-            if isinstance(command, GenerationRequest):
-                self._core.add(command)
+            if isinstance(command, Submit):
+                self._core.add(*command.requests)
         self._core.end_all(finish)
         stats = replace(self._core.stats, running=0, waiting=0, idle_slots=0, failure=failure, broken=broken)
         self._last_act(lambda: self._hand_over(stats))

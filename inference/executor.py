@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Table
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from inference.live import Live
 from inference.plan import Chunk, Companion, Decode, Move, Plan, Swap
 from inference.runner import Logits, Runner
@@ -21,7 +23,8 @@ logger = logging.getLogger(__name__)
 class Result:
     """What a plan's calls came to: sampled tokens, in the order of their rows, and the sequences that failed."""
 
-    first: Sampled | None = None  # the chunk's, if it was a prompt's last
+    # Of the chunk, if it was a prompt's last: for its sequence, and for siblings that had waited for the same prompt.
+    first: list[tuple[Sequence, Sampled]] = field(default_factory=list)
     decoded: list[Sampled] = field(default_factory=list)  # the decode call's
     failed: list[Sequence] = field(default_factory=list)
     moved: bool = True  # otherwise no slot holds for certain what it should
@@ -78,18 +81,28 @@ class Executor:
     def _prefill(self, chunk: Chunk, result: Result) -> None:
         sequence, begun = chunk.sequence, self._clock()
         tokens = sequence.tokens[chunk.start : chunk.start + chunk.length]
+        drawing = self._drawing(chunk)
         try:
-            logits = self._runner.prefill(sequence.slot, tokens, chunk.start, rows=int(chunk.last))
-            if chunk.last:
-                result.first = self._sample(logits, (sequence,), result)[0]
+            logits = self._runner.prefill(sequence.slot, tokens, chunk.start, rows=1 if drawing else 0)
+            if drawing:
+                rows = np.broadcast_to(logits, (len(drawing), logits.shape[1]))
+                result.first = [*zip(drawing, self._sample(rows, drawing, result), strict=True)]
         except Exception:
             self._note_failure("prefill")
-            result.failed.append(sequence)
+            result.failed += drawing or (sequence,)
             return
         self._failures.pop("prefill", None)
         result.chunk_seconds = self._clock() - begun
         self._stats.prefill_tokens += chunk.length
         self._stats.prefill_seconds += result.chunk_seconds
+
+    def _drawing(self, chunk: Chunk) -> tuple[Sequence, ...]:
+        """Whose first token follows from this chunk."""
+        if not chunk.last or chunk.sequence.begun:
+            return ()
+        siblings = [sibling.sequence for sibling in self._live[chunk.sequence.id].siblings]
+        waiting = [each for each in siblings if each.id in self._live and each.slot < 0 and not each.begun]
+        return (chunk.sequence, *waiting)
 
     def _decode(self, decode: Decode, companion: Companion | None, result: Result) -> None:
         begun = self._clock()

@@ -12,11 +12,12 @@ from inference.types import FinishReason, GenerationRequest, Output
 class Live:
     """Takes the sampled tokens of one request, one at a time, and says what may be shown and whether it goes on."""
 
-    __slots__ = ("_length_limit", "_transcript", "sampler", "sequence")
+    __slots__ = ("_length_limit", "_transcript", "sampler", "sequence", "siblings")
 
     def __init__(self, request: GenerationRequest, token_bytes: Table[bytes], max_length: int) -> None:
         self.sequence = Sequence(request.id, list(request.prompt), request.domain)
         self.sampler = SamplerState(request.sampling, request.prompt, token_bytes, request.constraint)
+        self.siblings: Table[Live] = ()  # others with the same prompt, which may begin when this one's is read
         self._transcript = Transcript(token_bytes, request.sampling.stop)
         self._length_limit = min(max_length, len(request.prompt) + request.sampling.max_tokens)
 

@@ -37,10 +37,11 @@ def admit(table: SlotTable, sequence: Sequence, block: range) -> list[Move]:
     domain.
 
     `block` are the slots that decode; if there are any, the slot is a neighbour of theirs. At least two tokens
-    of the prompt are left to compute, so that its last chunk has two rows.
+    of the prompt are left to compute, so that its last chunk has two rows; or none, where the sequence has begun.
     """
-    prompt = sequence.tokens
-    source, match = table.longest_prefix(prompt, len(prompt) - 2, sequence.domain)
+    whole = sequence.prompt_length
+    source, match = table.longest_prefix(sequence.tokens, whole if sequence.begun else whole - 2, sequence.domain)
+    match = match if match == whole else min(match, max(whole - 2, 0))
     oldest = table.oldest()
     worth_taking = source == oldest or 2 * match >= table[source].length
     if match and table[source].sequence is None and worth_taking:

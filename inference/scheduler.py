@@ -12,6 +12,8 @@ from inference.plan import Chunk, Companion, Decode, Move, Plan
 from inference.sequence import Sequence
 from inference.slots import SlotTable
 
+COPIED_AT_ONCE = 2048  # positions after which no further copy of a prompt is made in a step
+
 
 class Scheduler:
     """Waiting sequences are served in order; one at a time is read in chunks; all others that have a slot decode.
@@ -55,9 +57,7 @@ class Scheduler:
         if self._decode is None:
             moves += close_ranks(self._table, self._decoding, self._reading)
             self._decode = self._block()
-        if self._reading is None and self._waiting and self.running < len(self._table):
-            self._reading = self._waiting.popleft()
-            moves += admit(self._table, self._reading, self._block_slots())
+        moves += self._admit()
         chunk = self._next_chunk()
         return Plan(tuple(moves), chunk, self._decode, self._companion(chunk))
 
@@ -91,6 +91,21 @@ class Scheduler:
     def forget(self) -> None:
         """Nothing that idle slots keep is to be trusted."""
         self._table.forget(self._table.idle())
+
+    def _admit(self) -> list[Move]:
+        """Slots for those that wait: first copies of a prompt, for sequences that have begun, then one to be read."""
+        moves: list[Move] = []
+        copied = 0
+        while self._reading is None and self._waiting and self.running < len(self._table) and copied < COPIED_AT_ONCE:
+            sequence = self._waiting.popleft()
+            moves += admit(self._table, sequence, self._block_slots())
+            if sequence.prefilled:
+                copied += sequence.written
+                self._decoding.append(sequence)
+                self._decode = self._block()
+            else:
+                self._reading = sequence
+        return moves
 
     def _leave(self, sequence: Sequence) -> bool:
         if sequence.slot < 0:

@@ -42,3 +42,8 @@ class Sequence:
     @property
     def prefilled(self) -> bool:
         return self.written >= self.prompt_length
+
+    @property
+    def begun(self) -> bool:
+        """Whether its first token is drawn. A sequence that waits may have begun with a sibling's prompt."""
+        return len(self.tokens) > self.prompt_length

@@ -92,7 +92,7 @@ class AsyncEngine:
     ) -> None:
         self._engine = Engine(runner, token_bytes, end_tokens, self._deliver, options)
         self.token_bytes = token_bytes  # what each token id that can be drawn adds to the text
-        self._limit = self._engine.slots + queue_limit
+        self.limit = self._engine.slots + queue_limit  # requests that may live at once
         self._live: dict[str, Generation] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open = True
@@ -121,19 +121,24 @@ class AsyncEngine:
 
     def submit(self, request: GenerationRequest) -> Generation:
         """Accept a request or refuse it at once: QueueFull, ContextLengthExceeded, EngineStopped."""
-        assert request.id not in self._live, "ids are unique among live requests"
-        self.check_room()
-        self._engine.submit(request)
-        generation = Generation(request.id, self._engine)
-        self._live[request.id] = generation
-        self._empty.clear()
+        [generation] = self.submit_together([request])
         return generation
 
-    def check_room(self) -> None:
-        """Raise what `submit` would raise now whatever the request: QueueFull, EngineStopped."""
+    def submit_together(self, requests: Sequence[GenerationRequest]) -> list[Generation]:
+        """Accept requests with one prompt, which is computed once, or refuse them all."""
+        assert not any(request.id in self._live for request in requests), "ids are unique among live requests"
+        self.check_room(len(requests))
+        self._engine.submit(*requests)
+        generations = [Generation(request.id, self._engine) for request in requests]
+        self._live.update((generation.id, generation) for generation in generations)
+        self._empty.clear()
+        return generations
+
+    def check_room(self, count: int = 1) -> None:
+        """Raise what submitting so many would raise now whatever they are: QueueFull, EngineStopped."""
         if not self._open:
             raise EngineStopped("The engine takes no new requests: it is shutting down.")
-        if len(self._live) >= self._limit:
+        if len(self._live) + count > self.limit:
             raise QueueFull(f"{len(self._live)} requests run or wait; no more are taken until one ends.")
 
     async def idle(self) -> None:

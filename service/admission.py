@@ -20,11 +20,11 @@ from service.models.catalogue import Models
 from service.models.served import ServedModel
 from service.recorder import Recorder
 from service.running import RunningResponses
-from service.sampling import sampling_params
+from service.sampling import choices_of, of_each_choice, sampling_params
 from service.store import Record, Store
 from service.validate import validate
 from service.validate.counts import check_length, count_parts
-from service.validate.request import DEFAULT_MODEL, check_biases
+from service.validate.request import DEFAULT_MODEL, check_biases, check_choices
 
 # Below it, looking at all of them takes about a millisecond: less than a thread is worth.
 MANY_PARTS = 100
@@ -60,25 +60,32 @@ class Admission:
         items = await _read(request)
         async with models.use(name) as model:
             check_biases(request, model.vocab_size)
+            check_choices(request, model.engine.limit)
             return await self._submit(owner, request, items, model)
 
     async def _submit(
         self, owner: str, request: CreateResponseRequest, items: ItemList, model: ServedModel
     ) -> RunningResponse:
         # Looked at again when it is submitted; until then much would be done for nothing.
-        model.engine.check_room()
+        choices = choices_of(request)
+        model.engine.check_room(choices)
         prompt = await self._prompt(owner, request, items, model)
         sampling = sampling_params(
             request, default_max_tokens=self._default_max_output_tokens, context=model.context_length
         )
         response = initial_response(request, id=new_response_id(), model=model.name, created_at=int(self._now()))
-        generation = model.engine.submit(GenerationRequest(response.id, prompt, sampling, domain=owner))
+        generations = model.engine.submit_together(
+            [
+                GenerationRequest(f"{response.id}/{index}", prompt, params, domain=owner)
+                for index, params in enumerate(of_each_choice(sampling, choices))
+            ]
+        )
         recorder = self._recorder(owner, request, items, response) if is_stored(request) else None
         running = RunningResponse(
             owner,
             response,
-            [new_message_id()],
-            [generation],
+            [new_message_id() for _ in generations],
+            generations,
             len(prompt),
             model.bytes_of,
             recorder,

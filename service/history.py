@@ -84,7 +84,16 @@ async def load_history(load_chain: LoadChain, owner: str, previous_response_id: 
         raise previous_response_not_found(previous_response_id)
     turns = [(ItemList.FromString(turn.request), Response.FromString(turn.response)) for turn in chain]
     _check_usable(previous_response_id, turns[-1][1])
-    return [item for input, response in turns for item in (*input.items, *response.output)]
+    return [item for input, response in turns for item in (*input.items, *_first_choice(response.output))]
+
+
+def _first_choice(output: Iterable[Item]) -> Iterable[Item]:
+    """Of several answers the first is the history. Each has one message."""
+    messages = 0
+    for item in output:
+        messages += item.HasField("message")
+        if messages <= 1:
+            yield item
 
 
 def _check_usable(response_id: str, parent: Response) -> None:

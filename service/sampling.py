@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.include_pb2 import Include
 from inference.sampling.parameters import DryParams, SamplingParams
@@ -37,6 +39,18 @@ def sampling_params(request: CreateResponseRequest, *, default_max_tokens: int, 
         max_tokens=min(budget, context),
         stop=tuple(request.stop),
     )
+
+
+def choices_of(request: CreateResponseRequest) -> int:
+    """How many answers to generate."""
+    return request.n_choices if request.HasField("n_choices") else 1
+
+
+def of_each_choice(params: SamplingParams, choices: int) -> list[SamplingParams]:
+    """The same parameters, with one seed after the other: the first choice is what a request for one would get."""
+    if params.seed is None:
+        return [params] * choices
+    return [replace(params, seed=params.seed + index) for index in range(choices)]
 
 
 def _dry(request: CreateResponseRequest) -> DryParams:

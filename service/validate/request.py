@@ -19,6 +19,7 @@ from service.validate.unsupported import HONOURED_INCLUDES, check_unsupported, r
 DEFAULT_MODEL = "default"
 MAX_NOTE_KEY, MAX_NOTE = 64, 512
 MAX_IDENTIFIER = 64
+MAX_CHOICES = 128
 
 
 def validate(request: CreateResponseRequest) -> None:
@@ -56,13 +57,21 @@ def check_biases(request: CreateResponseRequest, vocab_size: int) -> None:
     faults.check()
 
 
+def check_choices(request: CreateResponseRequest, most: int) -> None:
+    """Raises InvalidRequest for more choices than may ever run and wait at once."""
+    faults = Faults()
+    if request.n_choices > most:
+        faults.invalid("n_choices", f"'n_choices' must be at most {most}: no more can run and wait here at once.")
+    faults.check()
+
+
 def _check_run(request: CreateResponseRequest, faults: Faults) -> None:
     if request.background and request.HasField("store") and not request.store:
         faults.invalid("background", "'background' needs 'store', which is false.")
     if request.HasField("max_output_tokens"):
         faults.number("max_output_tokens", request.max_output_tokens, 1)
     if request.HasField("n_choices"):
-        faults.number("n_choices", request.n_choices, 1)
+        faults.number("n_choices", request.n_choices, 1, MAX_CHOICES)
     _check_includes(request.include, faults)
     faults.choice("truncation", request.truncation, Truncation.values())
     faults.choice("reasoning.effort", request.reasoning.effort, ReasoningEffort.values())

@@ -16,6 +16,7 @@ class Conversation:
 
     new slots=4 chunk=4 alone=8     a scheduler
     add NAME TOKENS                 a request; tokens as `1-5,9`
+    begin NAME                      a request that waits gets its first token, drawn with a sibling's prompt
     step [NAME ...]                 plan and commit; the named sequences end with the token they get
     abort NAME / discard NAME       it ends, leaving its slot's content reusable / untrusted
     slots                           what is where
@@ -34,6 +35,8 @@ class Conversation:
         elif name == "add":
             self._sequences[arguments[0]] = Sequence(arguments[0], tokens(arguments[1]))
             self._scheduler.add(self._sequences[arguments[0]])
+        elif name == "begin":
+            self._draw(self._sequences[arguments[0]])
         elif name == "step":
             return self._step(arguments)
         elif name == "slots":
@@ -49,18 +52,21 @@ class Conversation:
         sampled: list[Sequence] = []
         if plan.chunk is not None:
             self._scheduler.read(plan.chunk, 0.0)
-            sampled += [plan.chunk.sequence] if plan.chunk.last else []
+            sampled += [plan.chunk.sequence] if plan.chunk.last and not plan.chunk.sequence.begun else []
         if plan.decode is not None:
             self._scheduler.decoded(plan.decode, 0.0)
             sampled += plan.decode.sequences
         for sequence in sampled:
-            sequence.tokens.append(self._next_token)
-            self._next_token += 1
+            self._draw(sequence)
         for name in ending:
             sequence = self._sequences.pop(name)
             assert sequence in sampled, f"{name} got no token in this step"
             self._scheduler.finish(sequence)
         return lines
+
+    def _draw(self, sequence: Sequence) -> None:
+        sequence.tokens.append(self._next_token)
+        self._next_token += 1
 
     def _slots(self) -> list[str]:
         table = self._scheduler.table

@@ -184,7 +184,9 @@ class CreateResponseRequest(_message.Message):
     seed: _builtins.int
     """Seed of the random numbers: the same request with the same seed gives the same output. Default a random one."""
     n_choices: _builtins.int
-    """How many independent answers to generate, each a message of its own; at least 1. Default 1."""
+    """How many independent answers to generate, each a message of its own with the whole token budget; 1 to 128.
+    Choice i has the seed `seed + i`, and the first is what a response that continues this one sees. Default 1.
+    """
     logprobs: _builtins.bool
     """Whether to return the log-probabilities of the generated tokens. Default false."""
     enable_thinking: _builtins.bool
