@@ -21,6 +21,17 @@ class Detokenizer:
         """The characters that this token completes; may be empty."""
         return self._decoder.decode(self._token_bytes[token])
 
+    def breaks(self, token: int) -> bool:
+        """Whether this token, which has text, leaves an unfinished character behind, for good."""
+        unfinished, _ = self._decoder.getstate()
+        if not unfinished:
+            return False
+        try:
+            codecs.getincrementaldecoder("utf-8")().decode(unfinished + self._token_bytes[token][:1])
+        except UnicodeDecodeError:
+            return True
+        return False
+
     def flush(self) -> str:
         """What an unfinished character at the end amounts to: a replacement character, or nothing."""
         return self._decoder.decode(b"", final=True)

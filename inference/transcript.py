@@ -37,7 +37,8 @@ class Transcript:
     def push(self, token: int, logprob: Logprob | None) -> Piece:
         """What may be shown now that this token has come."""
         if logprob is not None and self._token_bytes[token]:
-            self._logprobs.append((self._decoded, logprob))
+            # A character that stays unfinished is shown as one of its own.
+            self._logprobs.append((self._decoded + self._detokenizer.breaks(token), logprob))
         text = self._detokenizer.push(token)
         self._decoded += len(text)
         return self._show(self._stops.push(text))

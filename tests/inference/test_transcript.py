@@ -47,6 +47,19 @@ def test_all_tokens_of_a_character_come_with_it() -> None:
     assert [(text, len(logprobs)) for text, logprobs in shown] == [("", 0), ("\N{GRINNING FACE}", 2), ("a", 1), ("", 0)]
 
 
+def test_a_token_that_breaks_a_character_off_is_not_shown_with_it() -> None:
+    shown = pieces([5, 5, 6, 7, 5, 1], [])
+    assert [(text, len(logprobs)) for text, logprobs in shown] == [
+        ("", 0),
+        ("\N{REPLACEMENT CHARACTER}", 1),
+        ("é", 2),
+        ("", 0),
+        ("\N{REPLACEMENT CHARACTER}", 1),
+        ("\N{REPLACEMENT CHARACTER}a", 2),
+        ("", 0),
+    ]
+
+
 def test_tokens_without_text_have_none() -> None:
     shown = pieces([0, 1, 0, 0], [])
     assert places(shown) == [1]
@@ -65,5 +78,5 @@ def test_shown_text_and_shown_tokens_are_the_same(tokens: list[int], stops: list
     assert kept == with_text[: len(kept)], "in order, from the first on"
     spelled = b"".join(TOKEN_BYTES[tokens[place]] for place in kept).decode("utf-8", "replace")
     assert spelled.startswith(text), "no shown character is without its tokens"
-    without_last = b"".join(TOKEN_BYTES[tokens[place]] for place in kept[:-1]).decode("utf-8", "ignore")
+    without_last = b"".join(TOKEN_BYTES[tokens[place]] for place in kept[:-1]).decode("utf-8", "replace")
     assert len(without_last) <= len(text), "no token came before its text"
