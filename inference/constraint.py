@@ -6,7 +6,12 @@ from inference.runner import Logits
 
 
 class Constraint(Protocol):
-    """The state of one answer's constraint; for one thread."""
+    """The state of one answer's constraint; for one thread at a time.
+
+    Each position is one `mask`, any number of times, then one `accept` of a token that it left. So a draft is checked
+    in its order: the row of a position is masked after the tokens before it were accepted, and rows behind the first
+    token that was drawn otherwise are dropped unmasked.
+    """
 
     @property
     def finished(self) -> bool:

@@ -1,0 +1,1 @@
+"""Formal languages for answers, compiled with llguidance, which nobody else imports. Knows tokens, not requests."""

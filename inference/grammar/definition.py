@@ -1,0 +1,87 @@
+"""From a grammar to what llguidance compiles, and what is refused before it comes to that. It knows no tokens."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from llguidance import LLMatcher
+
+from inference.grammar.errors import GrammarError
+from inference.grammar.grammar import Grammar, GrammarKind
+
+MAX_LENGTH = 2**18  # characters; the compiler's time and its depth of recursion grow with them
+# JSON on one line as `json.dumps` writes it. Where white space is free, a small model goes on with it for ever.
+LAYOUT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+# With "u", a property's name can be said a second time in other letters, past the schema of that property.
+ESCAPES = '"\\bfnrt'
+_SHORT_ESCAPES = frozenset("\b\f\n\r\t")
+
+
+def definition_of(grammar: Grammar) -> str:
+    """llguidance's text of the grammar, which may still be wrong. Raises GrammarError."""
+    if len(grammar.text) > MAX_LENGTH:
+        raise GrammarError(f"It has {len(grammar.text)} characters; at most {MAX_LENGTH} are taken.")
+    match grammar.kind:
+        case GrammarKind.REGEX:
+            return LLMatcher.grammar_from_regex(grammar.text)
+        case GrammarKind.LARK:
+            return LLMatcher.grammar_from_lark(grammar.text)
+        case GrammarKind.LLGUIDANCE:
+            _parsed(grammar.text)
+            return grammar.text
+        case GrammarKind.JSON_SCHEMA:
+            return _of_schema(grammar)
+
+
+def _of_schema(grammar: Grammar) -> str:
+    schema = _parsed(grammar.text)
+    if not grammar.lenient and any(_counts_free_names(node) for node in _nodes(schema)):
+        raise GrammarError("'minProperties' cannot be enforced where names are free: they might repeat.")
+    options = {**LAYOUT, "lenient": grammar.lenient, "coerce_one_of": grammar.lenient}
+    options["json_allowed_escapes"] = ESCAPES + "u" * any(map(_needs_unicode_escape, _texts(schema)))
+    try:
+        # As overrides, so that an `x-guidance` in the schema cannot loosen them.
+        return LLMatcher.grammar_from_json_schema(grammar.text, overrides=options)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise GrammarError(str(error)) from error
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise GrammarError(f"It is not JSON: {error}.") from error
+    if not isinstance(value, dict):
+        raise GrammarError("It is not a JSON object.")
+    return value
+
+
+def _nodes(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object in the value. No recursion: whatever json.loads took is walked."""
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            yield value
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    for node in _nodes([value]):
+        for key, inner in node.items():
+            yield key
+            yield from (text for text in (inner if isinstance(inner, list) else [inner]) if isinstance(text, str))
+
+
+def _counts_free_names(node: dict[str, Any]) -> bool:
+    least, required = node.get("minProperties"), node.get("required")
+    named = len(set(map(str, required))) if isinstance(required, list) else 0
+    if not isinstance(least, int | float) or least <= max(named, 1):
+        return False
+    return node.get("additionalProperties") is not False or "patternProperties" in node
+
+
+def _needs_unicode_escape(text: str) -> bool:
+    return any((char < " " and char not in _SHORT_ESCAPES) or char == "\x7f" for char in text)

@@ -1,0 +1,14 @@
+"""What llguidance says of a matcher that gave up, as one line."""
+
+from llguidance import LLMatcher
+
+_LONGEST = 300  # characters
+_DEAD_END = "No answer can keep to it."
+_IN_WORDS = {"NoExtension": _DEAD_END, "NoExtensionBias": _DEAD_END}
+
+
+def reason_of(matcher: LLMatcher) -> str:
+    """Without the state of its parser, which follows the reason in angle brackets."""
+    line = " ".join(matcher.get_error().split("\n<", 1)[0].split())
+    line = _IN_WORDS.get(line, line)
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
