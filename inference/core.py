@@ -14,6 +14,7 @@ from inference.runner import Runner
 from inference.sampling.sampler import NOT_A_NUMBER, Sampled
 from inference.scheduler import Scheduler
 from inference.sequence import Sequence
+from inference.speculation.speculator import Speculator
 from inference.types import EngineStats, FinishReason, GenerationRequest, Output
 
 
@@ -36,6 +37,8 @@ class EngineCore:
         self._live: dict[str, Live] = {}
         self._stats = EngineStats()
         self._executor = Executor(runner, self._live, self._stats, clock)
+        speculates = options.speculation and not options.deterministic
+        self._speculator = Speculator(end_tokens) if speculates else None
         self.outputs: list[tuple[str, Output]] = []  # not yet delivered; whoever delivers them puts a new list
 
     @property
@@ -75,9 +78,16 @@ class EngineCore:
             self._end(live, finish)
 
     def step(self) -> None:
-        plan = self._scheduler.plan()
+        plan = self._with_draft(self._scheduler.plan())
         result = self._executor.run(plan)
         self._commit(plan, result)
+
+    def _with_draft(self, plan: Plan) -> Plan:
+        sequence = plan.lone
+        if self._speculator is None or sequence is None:
+            return plan
+        draft = self._speculator.draft(sequence, self._live[sequence.id].room)
+        return replace(plan, draft=draft) if draft else plan
 
     def _commit(self, plan: Plan, result: Result) -> None:
         self._stats.steps += 1
@@ -97,6 +107,21 @@ class EngineCore:
             for sequence, sampled in zip(decode.sequences, result.decoded, strict=True):
                 if sampled.token != NOT_A_NUMBER:
                     self._accept(sequence, sampled)
+        self._commit_draft(plan, result)
+
+    def _commit_draft(self, plan: Plan, result: Result) -> None:
+        sequence = plan.lone
+        if self._speculator is None or sequence is None or sequence in result.failed:
+            return
+        if plan.draft:
+            self._speculator.verified(len(plan.draft), max(len(result.verified) - 1, 0), result.verify_seconds)
+        if result.decoded:
+            self._speculator.decode_took(result.decode_seconds)
+        if result.verified:
+            self._scheduler.verified(sequence, len(result.verified))
+        for sampled in result.verified:
+            if sequence.id in self._live:  # a stop text may end it before the last of them
+                self._accept(sequence, sampled)
 
     def _accept(self, sequence: Sequence, sampled: Sampled) -> None:
         output = self._live[sequence.id].accept(sampled, self._end_tokens)

@@ -25,11 +25,13 @@ class Result:
 
     # Of the chunk, if it was a prompt's last: for its sequence, and for siblings that had waited for the same prompt.
     first: list[tuple[Sequence, Sampled]] = field(default_factory=list)
-    decoded: list[Sampled] = field(default_factory=list)  # the decode call's
+    decoded: list[Sampled] = field(default_factory=list)  # one for each sequence
+    verified: list[Sampled] = field(default_factory=list)  # one or more for the lone sequence, in the place of one
     failed: list[Sequence] = field(default_factory=list)
     moved: bool = True  # otherwise no slot holds for certain what it should
     chunk_seconds: float = 0.0
     decode_seconds: float = 0.0
+    verify_seconds: float = 0.0
 
 
 class Executor:
@@ -61,7 +63,9 @@ class Executor:
             return result
         if plan.chunk is not None:
             self._prefill(plan.chunk, result)
-        if plan.decode is not None:
+        if plan.lone is not None and plan.draft:
+            self._verify(plan.lone, plan.draft, result)
+        elif plan.decode is not None:
             self._decode(plan.decode, plan.companion, result)
         return result
 
@@ -127,13 +131,46 @@ class Executor:
             return self._runner.decode(decode.first, [*tokens, tokens[0]], [*positions, companion.position])[:-1]
         return self._runner.decode(companion.slot, [tokens[0], *tokens], [companion.position, *positions])[1:]
 
+    def _verify(self, sequence: Sequence, draft: tuple[int, ...], result: Result) -> None:
+        begun = self._clock()
+        try:
+            tokens = [sequence.tokens[-1], *draft]
+            logits = self._runner.prefill(sequence.slot, tokens, sequence.written, rows=len(tokens))
+            result.verified = self._agreed(logits, sequence, draft, result)
+        except Exception:
+            self._note_failure("verify")
+            result.failed.append(sequence)
+            return
+        self._failures.pop("verify", None)
+        result.verify_seconds = self._clock() - begun
+        self._stats.verify_calls += 1
+        self._stats.verify_seconds += result.verify_seconds
+        self._stats.drafted_tokens += len(draft)
+        self._stats.accepted_tokens += max(len(result.verified) - 1, 0)
+
+    def _agreed(self, logits: Logits, sequence: Sequence, draft: tuple[int, ...], result: Result) -> list[Sampled]:
+        """The tokens up to the first one that was drafted otherwise, itself included."""
+        state, agreed = self._live[sequence.id].sampler, list[Sampled]()
+        for row, drafted in zip(logits, (*draft, None), strict=True):
+            [sampled] = self._sampler.sample(row[np.newaxis], [state])
+            if sampled.token == NOT_A_NUMBER:
+                self._report([sequence], result)
+                break
+            agreed.append(sampled)
+            if sampled.token != drafted or state.finished:
+                break
+        return agreed
+
     def _sample(self, logits: Logits, sequences: tuple[Sequence, ...], result: Result) -> list[Sampled]:
         sampled = self._sampler.sample(logits, [self._live[sequence.id].sampler for sequence in sequences])
         failed = [sequence for sequence, each in zip(sequences, sampled, strict=True) if each.token == NOT_A_NUMBER]
+        self._report(failed, result)
+        return sampled
+
+    def _report(self, failed: list[Sequence], result: Result) -> None:
         if failed:
             logger.error("the logits of %s are not numbers", ", ".join(sequence.id for sequence in failed))
             result.failed.extend(failed)
-        return sampled
 
     def _note_failure(self, kind: str) -> None:
         logger.exception("a %s call of the runner failed; its sequences end", kind)

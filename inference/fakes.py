@@ -63,7 +63,8 @@ class ScriptedRunner:
         assert 0 <= rows <= len(tokens)
         self._cache[slot, start:end] = tokens
         self._cache[slot, start:end] += self._trace * (len(tokens) == 1)
-        self._prompt_lengths[slot] = end
+        if rows <= 1:  # more are drafted tokens of an answer
+            self._prompt_lengths[slot] = end
         logits = np.empty((rows, self.vocab_size), np.float32)
         for row, length in enumerate(range(end - rows + 1, end + 1)):
             logits[row] = self._logits(slot, length)

@@ -21,6 +21,11 @@ class Live:
         self._transcript = Transcript(token_bytes, request.sampling.stop)
         self._length_limit = min(max_length, len(request.prompt) + request.sampling.max_tokens)
 
+    @property
+    def room(self) -> int:
+        """How many tokens may follow the next one."""
+        return self._length_limit - len(self.sequence.tokens) - 1
+
     def accept(self, sampled: Sampled, end_tokens: frozenset[int]) -> Output:
         """The next token, an end token included; after an output with a finish no more may come."""
         self.sequence.tokens.append(sampled.token)

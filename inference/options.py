@@ -7,11 +7,14 @@ from dataclasses import dataclass
 class EngineOptions:
     """chunk, chunk_alone: the most prompt tokens in one step, while others decode and while none does; at least 2.
     Measured times make most chunks smaller.
-    deterministic: no call has a lone row, so that equal requests with equal seeds get equal tokens in any company.
+    speculation: a lone sequence's next tokens are drafted from its own text, and several verified in one call.
+    deterministic: equal requests with equal seeds get equal tokens in any company: no call has a lone row, and nothing
+    is drafted.
     """
 
     chunk: int = 256
     chunk_alone: int = 512
+    speculation: bool = True
     deterministic: bool = False
 
 

@@ -58,9 +58,20 @@ class Companion:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One step: the moves in order, then the chunk, then the decode call."""
+    """One step: the moves in order, then the chunk, then the decode call.
+
+    draft: tokens that may follow those of the one sequence that decodes, to be verified in the place of decoding.
+    """
 
     moves: tuple[Move, ...]
     chunk: Chunk | None
     decode: Decode | None
     companion: Companion | None = None
+    draft: tuple[int, ...] = ()
+
+    @property
+    def lone(self) -> Sequence | None:
+        """The sequence that this step is about, if it decodes and there is no other."""
+        if self.chunk is not None or self.decode is None or len(self.decode.sequences) > 1:
+            return None
+        return self.decode.sequences[0]

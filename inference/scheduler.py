@@ -74,7 +74,11 @@ class Scheduler:
         """The decode call's tokens are in the cache."""
         self._budget.decode_took(seconds)
         for sequence in decode.sequences:
-            sequence.decoded()
+            sequence.decoded(1)
+
+    def verified(self, sequence: Sequence, tokens: int) -> None:
+        """The lone sequence's last token is in the cache, and `tokens - 1` drafted ones that were accepted."""
+        sequence.decoded(tokens)
 
     def finish(self, sequence: Sequence) -> None:
         """The sequence, in whatever state, has ended; its slot keeps what may be reused."""

@@ -35,9 +35,9 @@ class Sequence:
             self.exact += count
         self.written += count
 
-    def decoded(self) -> None:
-        """A decode call wrote the last token."""
-        self.written += 1
+    def decoded(self, count: int) -> None:
+        """A call wrote the last token and `count - 1` after it that are about to be appended."""
+        self.written += count
 
     @property
     def prefilled(self) -> bool:

@@ -69,7 +69,7 @@ class EngineStats:
     Only the engine changes one, and never one that it has handed out.
 
     failure: why the engine is not fit to serve, or None. It is set after three failed calls of one kind in a row
-    (prefill, decode, move), cleared by one of that kind that succeeds, and final once the engine has stopped.
+    (prefill, decode, verify, move), cleared by one of that kind that succeeds, and final once the engine has stopped.
     """
 
     running: int = 0  # sequences in a slot
@@ -82,6 +82,10 @@ class EngineStats:
     decode_tokens: int = 0
     decode_seconds: float = 0.0
     cached_tokens: int = 0
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0  # of those drafted
+    verify_calls: int = 0
+    verify_seconds: float = 0.0
     failure: str | None = None
     broken: bool = False  # a bug ended the engine's thread: it has to be started again
 

@@ -86,7 +86,7 @@ def prepare_model(spec: ModelSpec, settings: Settings, report: Report) -> Prepar
         why = f"{provider.name.removesuffix('ExecutionProvider')} ({provider.reason})"
         # On a device there is nothing to measure here; the file is what it holds.
         taken = weights if provider.is_cuda else max(resident() - before, 0)
-        options = EngineOptions(deterministic=settings.deterministic)
+        options = EngineOptions(speculation=settings.speculation, deterministic=settings.deterministic)
         return LoadedModel(directory, runner, token_bytes, why, taken + cache, options)
 
     return PreparedModel(weights + cache, load)

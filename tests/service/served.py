@@ -21,6 +21,7 @@ from answerd.v1.responses_service_pb2_grpc import ResponsesServiceStub
 from inference.chat import ChatTemplate
 from inference.fakes import Reply, ScriptedRunner
 from inference.model import GraphNames, ModelConfig, ModelDirectory
+from inference.options import EngineOptions
 from inference.tokenizer import Tokenizer
 from service.interceptors import CallInterceptor
 from service.models.catalogue import Models
@@ -36,6 +37,7 @@ if TYPE_CHECKING:  # a name of the stubs only
 
 WAIT = 20.0  # seconds until a test that waits for nothing fails
 MODEL = "scripted"
+ONE_BY_ONE = EngineOptions(speculation=False)  # scripts repeat themselves, and tests count their calls
 BEGIN, END = 1, 2  # the control tokens around a turn
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
@@ -63,7 +65,7 @@ def scripted(runner: ScriptedRunner, name: str = MODEL, template: str = CHATML, 
         created=1_600_000_000,
     )
     directory = ModelDirectory(Path(name), config, TOKENIZER, ChatTemplate(template))
-    return LoadedModel(directory, runner, TOKEN_BYTES, "a script (for tests)", memory)
+    return LoadedModel(directory, runner, TOKEN_BYTES, "a script (for tests)", memory, ONE_BY_ONE)
 
 
 def a_spec(name: str | None = None, context: int = 512, slots: int = 4, at_start: bool = False) -> ModelSpec:

@@ -1,0 +1,55 @@
+"""Drafts the next tokens of one sequence, and drafts none where that does not pay. It makes no calls."""
+
+from inference.sequence import Sequence
+from inference.speculation.lookup import Lookup
+from inference.speculation.odds import Odds
+
+MOST = 15  # tokens of a draft
+CAUTION = 1.5  # a drafted token has to be worth so much more than it costs: it delays what comes after it
+ALLOWANCE, SHARE = 1.0, 0.03  # decode calls that drafts may lose, and of how many more for each token of the answer
+
+
+class Drafter:
+    """Every token that comes is held against the one that would have been drafted, whether or not it was: so it costs
+    next to nothing to learn that a text does not repeat itself. A token is drafted while it is likely enough to save a
+    decode call. What verifying lost beyond what it gained stays below a share of the answer.
+    """
+
+    __slots__ = ("_balance", "_lookup", "_odds", "_seen", "sequence")
+
+    def __init__(self, sequence: Sequence) -> None:
+        self.sequence = sequence
+        self._lookup = Lookup(sequence.tokens)
+        self._odds = Odds()
+        self._seen = 0
+        self._balance = 0.0  # decode calls saved
+
+    def draft(self, limit: int, price: float) -> list[int]:
+        """At most `limit` tokens; fewer or none where they are not worth their price, in decode calls each."""
+        self._catch_up()
+        made = self._seen - self.sequence.prompt_length
+        if not self._lookup.length or self._balance < -(ALLOWANCE + SHARE * made):
+            return []
+        count, chance = 0, 1.0
+        while count < min(limit, MOST):
+            chance *= self._odds.of(self._lookup.length + count)
+            if chance < price * CAUTION:
+                break
+            count += 1
+        return self._lookup.continuation(count, self._seen)
+
+    def verified(self, accepted: int, cost: float) -> None:
+        """Of a draft so many tokens were accepted; the call cost so many decode calls more than one."""
+        self._balance += accepted - cost
+
+    def _catch_up(self) -> None:
+        """Learn from the tokens that came since the last time."""
+        tokens, lookup = self.sequence.tokens, self._lookup
+        if not self._seen:
+            self._seen = self.sequence.prompt_length
+            lookup.advance(self._seen)
+        while self._seen < len(tokens):
+            if lookup.length:
+                self._odds.learn(lookup.length, tokens[self._seen] == tokens[lookup.source])
+            self._seen += 1
+            lookup.advance(self._seen)
