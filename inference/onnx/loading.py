@@ -45,7 +45,8 @@ def load_runner(
     except ModelFileError as error:
         raise ModelFileError(f"{graph}: {error}") from error
     except Exception as error:  # onnxruntime's own exceptions have no common base below this one
-        raise ModelFileError(f"{graph} cannot be run: {str(error).splitlines()[0][:300]}") from error
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ModelFileError(f"{graph} cannot be run: {reason[:300]}") from error
     return runner
 
 

@@ -56,6 +56,7 @@ def prepare_model(spec: ModelSpec, settings: Settings, report: Report) -> Prepar
     """
     # ONNX Runtime takes a quarter of a second to import, which the port should not wait for.
     from inference.onnx.provider import choose_provider
+    from inference.onnx.trial import ensure_tried
 
     provider = choose_provider(settings.provider)
     precisions = precisions_for(spec.precision, is_cuda=provider.is_cuda)
@@ -68,6 +69,7 @@ def prepare_model(spec: ModelSpec, settings: Settings, report: Report) -> Prepar
     weights = weights_size(directory.graph_path)
     cache = cache_size(directory.config, spec.slots, spec.context, 2 if precisions[0] == "float16" else 4)
     check_fits(spec, weights, cache, memory_limit())
+    ensure_tried(directory.graph_path, directory.config, provider, settings.cache_dir)
 
     def load() -> LoadedModel:
         from inference.onnx.loading import load_runner
