@@ -56,7 +56,8 @@ def _convert(source: Path, digest: str, target: Path, precision: Precision, prog
         shutil.rmtree(left_over, ignore_errors=True)
     temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
     try:
-        write_directory(source, digest, temporary, precision, progress, created=int(time.time()))
+        with _named(source):
+            write_directory(source, digest, temporary, precision, progress, created=int(time.time()))
         temporary.chmod(0o755)
         # A directory without its config is of no use to anybody, and a rename needs the name to be free.
         shutil.rmtree(target, ignore_errors=True)
@@ -64,6 +65,17 @@ def _convert(source: Path, digest: str, target: Path, precision: Precision, prog
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+@contextlib.contextmanager
+def _named(source: Path) -> Iterator[None]:
+    """Within it every refusal names the file."""
+    try:
+        yield
+    except ModelFileError as error:
+        if str(source) in str(error):
+            raise
+        raise type(error)(f"{source}: {error}") from error
 
 
 def _sha256(path: Path) -> str:
