@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from inference.genai_config import FILE_NAME as CONFIG_FILE
 from inference.types import ModelFileError
 
@@ -71,11 +73,15 @@ def _convert(source: Path, digest: str, target: Path, precision: Precision, prog
 def _named(source: Path) -> Iterator[None]:
     """Within it every refusal names the file."""
     try:
-        yield
+        # A weight that is infinite or no number would make every logit no number.
+        with np.errstate(invalid="raise"):
+            yield
     except ModelFileError as error:
         if str(source) in str(error):
             raise
         raise type(error)(f"{source}: {error}") from error
+    except FloatingPointError as error:
+        raise ModelFileError(f"{source} is damaged: it has weights that are infinite or no numbers.") from error
 
 
 def _sha256(path: Path) -> str:

@@ -37,7 +37,8 @@ def load_runner(
     length = min(context, config.context_length)
     try:
         memory = memory or (CudaMemory() if provider.is_cuda else HostMemory())
-        session = ort.InferenceSession(graph, _options(threads), providers=[_with_options(provider)])
+        # The fallback would print to standard output, and load on the CPU what was to run on a device.
+        session = ort.InferenceSession(graph, _options(threads), [_with_options(provider)], enable_fallback=0)
         declared = declared_graph(session, config)
         in_place = can_share(session, declared)
         runner = OnnxRunner(session, declared, memory, slots=slots, max_length=length, in_place=in_place)
