@@ -42,6 +42,23 @@ def test_a_client_that_leaves_its_stream_frees_the_slot_and_leaves_what_was_said
     assert left["usage"]["output_tokens"] < MINUTES
 
 
+@pytest.mark.parametrize(
+    "kind",
+    ["created", "in_progress", "output_item.added", "content_part.added", "output_text.delta", "output_text.done",
+     "content_part.done", "output_item.done", "incomplete"],
+)  # fmt: skip
+def test_a_client_may_leave_at_any_event(narrow: Server, kind: str) -> None:
+    """What it leaves is never in progress, and the only slot is free for the next one."""
+    length = 4 if kind.endswith(("done", "incomplete")) else MINUTES
+    with Api(narrow.url) as api:
+        with api.stream(input=STORY, max_output_tokens=length) as stream:
+            stream.read_until(f"response.{kind}")
+        assert answer_after_leaving(api) < PROMPTLY
+        left = api.get(stream.id)
+    assert left["status"] in ({"incomplete", "cancelled"} if length == 4 else {"cancelled"})
+    assert (left["output_text"] or "").startswith(stream.text)
+
+
 def test_a_client_that_gives_up_waiting_for_its_json_frees_the_slot(narrow: Server) -> None:
     body = {"input": STORY, "temperature": 0, "max_output_tokens": MINUTES}
     with Api(narrow.url) as api:
