@@ -17,6 +17,7 @@ from bench.machine import cores, machine_facts
 from bench.memory import measure_growth, measure_peak
 from bench.models import open_model
 from bench.options import Options, parse
+from bench.pause import LONG_CONTEXT, measure_pauses
 from bench.peer import Peer, PeerError
 from bench.peer_environment import PeerBuildError, ensure_peers
 from bench.product import NAME as PRODUCT
@@ -24,7 +25,17 @@ from bench.product import ROOT, ProductError, plain_environ, running_product
 from bench.prompts import PromptError, PromptMaker
 from bench.report import table, write_json
 from bench.results import Row
-from bench.rows import ENGINE, LLAMA, follow_up_row, growth_row, peak_row, rate_rows
+from bench.rows import (
+    ENGINE,
+    LLAMA,
+    follow_up_row,
+    growth_row,
+    pause_row,
+    peak_row,
+    rate_rows,
+    speculation_rows,
+)
+from bench.speculation import VARIANTS, measure_speculation
 from bench.sse_client import ClientError
 from bench.workloads import WORKLOADS, Rates, Workload, WorkloadError, measure
 from inference.types import ModelFileError
@@ -62,6 +73,17 @@ async def run(options: Options) -> tuple[list[Row], dict[str, str]]:
     if "follow-up" in options.only:
         async with running_product(options.model, options.cache_dir) as product:
             rows.append(follow_up_row(*await measure_follow_up(product.client, prompts, options.repeat, say)))
+    if "speculation" in options.only:
+        async with AsyncExitStack() as stack:
+            started = [
+                await stack.enter_async_context(running_product(options.model, options.cache_dir, *flags, name=name))
+                for name, flags in VARIANTS.items()
+            ]
+            clients = [product.client for product in started]
+            rows += speculation_rows(await measure_speculation(clients, prompts, options.repeat, say))
+    if "pause" in options.only:
+        async with running_product(options.model, options.cache_dir, *LONG_CONTEXT) as product:
+            rows.append(pause_row(await measure_pauses(product.client, prompts, options.repeat, say)))
     if "memory" in options.only:
         async with running_product(options.model, options.cache_dir) as product:
             rows.append(peak_row(await measure_peak(product, prompts, say)))

@@ -19,6 +19,7 @@ from bench.protocol import Stream, encode_streams, own_streams, serve
 from common.settings import Settings
 from inference.onnx.loading import load_runner
 from inference.onnx.provider import choose_provider
+from inference.options import EngineOptions
 from inference.sampling.parameters import SamplingParams
 from inference.stream import AsyncEngine
 from inference.types import GenerationRequest
@@ -60,7 +61,9 @@ def load_engine(gguf: Path, cache: Path, threads: int, slots: int, context: int)
     )
     token_bytes = model.tokenizer.token_bytes()
     token_bytes += [b""] * (runner.vocab_size - len(token_bytes))
-    return AsyncEngine(runner, token_bytes, model.config.eos_token_ids)
+    # Beside an engine that does not draft: the same work.
+    plain = EngineOptions(speculation=False)
+    return AsyncEngine(runner, token_bytes, model.config.eos_token_ids, options=plain)
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from common.places import cache_folder
 from inference.gguf.packaged import packaged_model
 
-PARTS = ("prompt", "stream", "together", "follow-up", "memory", "growth")
+PARTS = ("prompt", "stream", "together", "follow-up", "speculation", "pause", "memory", "growth")
 REPEAT, GROWTH_REQUESTS = 5, 1000
 QUICK_REPEAT, QUICK_GROWTH_REQUESTS = 1, 100
 

@@ -42,8 +42,9 @@ class Product:
 
 
 @asynccontextmanager
-async def running_product(gguf: Path, cache: Path) -> AsyncIterator[Product]:
-    """Starts it with the defaults of its settings but for ports, model, cache and store. Raises ProductError."""
+async def running_product(gguf: Path, cache: Path, *settings: str, name: str = NAME) -> AsyncIterator[Product]:
+    """Starts it with the defaults of its settings but for ports, model, cache, store and those given as flags. Raises
+    ProductError."""
     with tempfile.TemporaryDirectory(prefix="answerd-bench-") as folder:
         log, http_port = Path(folder) / "log.txt", _free_port()
         flags = {
@@ -53,7 +54,7 @@ async def running_product(gguf: Path, cache: Path) -> AsyncIterator[Product]:
             "--cache-dir": str(cache),
             "--store": f"sqlite:///{folder}/store.db",
         }
-        command = [sys.executable, "-m", "launcher", *(word for flag in flags.items() for word in flag)]
+        command = [sys.executable, "-m", "launcher", *(word for flag in flags.items() for word in flag), *settings]
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
                 *command, cwd=ROOT, env=plain_environ(os.environ), stdin=DEVNULL, stdout=output, stderr=STDOUT
@@ -62,7 +63,7 @@ async def running_product(gguf: Path, cache: Path) -> AsyncIterator[Product]:
             async with _session() as session:
                 url = f"http://127.0.0.1:{http_port}"
                 await _until_ready(session, url, process, log)
-                yield Product(SseClient(NAME, session, f"{url}/v1/responses"), _service_below(process.pid))
+                yield Product(SseClient(name, session, f"{url}/v1/responses"), _service_below(process.pid))
         finally:
             await _stop(process)
 

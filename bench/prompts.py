@@ -94,6 +94,11 @@ class PromptMaker:
             raise PromptError(f"No prompt of {length} tokens: the nearest one has {len(tokens)}.")
         return Prompt(instructions, text, tokens)
 
+    def of(self, text: str) -> Prompt:
+        """The prompt of this text and nothing else, whatever its length."""
+        tokens = self._model.tokenizer.encode(self._model.template.render([{"role": "user", "content": text}]))
+        return Prompt("", text, tokens)
+
     def many(self, count: int, length: int) -> list[Prompt]:
         return [self.make(length) for _ in range(count)]
 

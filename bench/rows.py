@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bench.results import Row, Samples, Target
 from bench.workloads import Rates, Workload
@@ -12,6 +12,8 @@ LLAMA, ENGINE = "llama.cpp", "engine"
 AGAINST_LLAMA = {"prompt": 1.8, "stream": 1.0, "together": 1.3}
 AGAINST_ENGINE = {"together": 0.92}
 LARGEST_FOLLOW_UP = 0.15
+LEAST_SPEED_UP = {"repeats": 1.8, "ordinary": 0.95}
+LONGEST_PAUSE = 0.15
 LARGEST_MEMORY_MB = 1300.0
 LARGEST_GROWTH_PERCENT = 2.0
 
@@ -36,6 +38,20 @@ def rate_rows(workloads: Sequence[Workload], rates: Rates, product: str) -> list
 def follow_up_row(follow_up: Samples, cold: Samples) -> Row:
     target = Target(LARGEST_FOLLOW_UP, at_least=False)
     return Row("first token, turn after 1,000 tokens", "s", follow_up, cold, target)
+
+
+def speculation_rows(rates: Mapping[str, tuple[Samples, Samples]]) -> list[Row]:
+    """rates: by kind of task, with speculation and without."""
+    titles = {"repeats": "one stream that repeats its prompt", "ordinary": "one stream of ordinary text"}
+    return [
+        Row(titles[kind], "tok/s", ours, against, Target(LEAST_SPEED_UP[kind], at_least=True))
+        for kind, (ours, against) in rates.items()
+    ]
+
+
+def pause_row(pauses: Samples) -> Row:
+    target = Target(LONGEST_PAUSE, at_least=False)
+    return Row("longest gap of 4 streams, prompt of 8,000 tokens", "s", pauses, None, target)
 
 
 def peak_row(size: float) -> Row:

@@ -28,10 +28,12 @@ class ClientError(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """One streamed response: how it came, and the response object of its last event."""
+    """One streamed response: how it came, the response object of its last event, and when each delta came, in seconds
+    since it was sent."""
 
     stream: Stream
     response: Mapping[str, Any]
+    times: Sequence[float] = ()
 
     @property
     def id(self) -> str:
@@ -105,7 +107,7 @@ async def read_answer(chunks: AsyncIterator[bytes], start: float) -> Answer:
         raise ClientError(f"A response {response['status']} with {len(times)} deltas: {response['error']}")
     usage = response["usage"]
     cached = usage["input_tokens_details"]["cached_tokens"]
-    return Answer(Stream(times[0], times[-1], end, usage["output_tokens"], cached), response)
+    return Answer(Stream(times[0], times[-1], end, usage["output_tokens"], cached), response, times)
 
 
 async def _frames(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.chunk_budget import LEAST, ChunkBudget
+from inference.chunk_budget import LEAST, LEAST_SHARE, ChunkBudget
 
-PAUSE, ALONE = 0.1, 0.2
+PAUSE, ALONE = 0.13, 0.2
 
 
 def budget(largest: int = 512) -> ChunkBudget:
@@ -16,14 +16,15 @@ def budget(largest: int = 512) -> ChunkBudget:
 
 
 class Machine:
-    """Takes `fixed` seconds for a token and `slope` more for each position before it, give or take `noise`."""
+    """Takes `fixed` seconds for a token and `slope` more for each position before it, and as much as attention of twenty
+    tokens for reading the past; give or take `noise`."""
 
     def __init__(self, fixed: float, slope: float, noise: float = 0.0) -> None:
         self._fixed, self._slope, self._noise = fixed, slope, noise
         self._random = random.Random(1)
 
     def chunk(self, tokens: int, past: int) -> float:
-        seconds = tokens * (self._fixed + self._slope * (past + tokens / 2))
+        seconds = tokens * self._fixed + (tokens + 20) * self._slope * (past + tokens / 2)
         return seconds * (1 + self._noise * self._random.uniform(-1, 1))
 
     def read(self, budget: ChunkBudget, prompt: int, rows: int, decode: float, start: int = 0) -> list[float]:
@@ -40,7 +41,7 @@ class Machine:
         return steps
 
 
-DEFAULT_MODEL = (0.0018, 4.5e-7)  # as on two cores
+DEFAULT_MODEL = (0.0021, 5.3e-7)  # as on two cores
 
 
 def test_the_first_chunk_is_small() -> None:
@@ -54,9 +55,10 @@ def test_no_step_of_a_long_prompt_takes_much_longer_than_the_pause() -> None:
     assert sum(steps) / len(steps) > 0.8 * PAUSE, "no smaller chunks than needed"
 
 
-def test_a_noisy_machine_keeps_near_the_pause() -> None:
+def test_a_noisy_machine_gets_smaller_chunks_and_keeps_near_the_pause() -> None:
     steps = Machine(*DEFAULT_MODEL, noise=0.2).read(budget(), 8000, rows=4, decode=0.02)
-    assert max(steps) < 1.5 * PAUSE
+    assert max(steps) < 1.2 * PAUSE
+    assert sum(steps) / len(steps) > 0.6 * PAUSE
 
 
 def test_alone_a_chunk_may_take_longer() -> None:
@@ -84,7 +86,7 @@ def test_a_slow_decode_call_leaves_a_share_to_the_chunk() -> None:
     chunks = budget()
     chunks.chunk_took(50, 0, 0.05)
     chunks.decode_took(0.5)
-    assert chunks.size(0, 16) == 25
+    assert chunks.size(0, 16) == int(PAUSE * LEAST_SHARE / 0.001)
 
 
 def test_one_disturbed_chunk_is_soon_forgotten() -> None:
@@ -94,15 +96,18 @@ def test_one_disturbed_chunk_is_soon_forgotten() -> None:
     chunks.chunk_took(usual, 1000, 1.0)
     assert chunks.size(1000, 4) < usual
     machine.read(chunks, 1500, rows=4, decode=0.02, start=1000)
-    assert chunks.size(1000, 4) > 0.8 * usual
+    assert chunks.size(1000, 4) > 0.6 * usual
+    machine.read(chunks, 8000, rows=4, decode=0.02, start=1000)
+    machine.read(chunks, 1000, rows=4, decode=0.02)
+    assert chunks.size(1000, 4) > 0.9 * usual
 
 
 @pytest.mark.parametrize("fixed", [1e-6, 1e-4, 1e-2])
 def test_fast_and_slow_machines_get_the_chunks_that_suit_them(fixed: float) -> None:
     chunks = budget(largest=5000)
     Machine(fixed, fixed / 4000).read(chunks, 20000, rows=1, decode=0.0)
-    wanted = PAUSE / (fixed * (1 + 10000 / 4000))
-    assert chunks.size(10000, 1) == pytest.approx(min(max(wanted, LEAST), 5000), rel=0.2)
+    wanted = (PAUSE - 20 * fixed * 10000 / 4000) / (fixed * (1 + 10000 / 4000))
+    assert chunks.size(10000, 1) == pytest.approx(min(max(wanted, LEAST), 5000), rel=0.2, abs=1)
 
 
 @given(

@@ -1,0 +1,55 @@
+"""How long running streams stand still while a prompt of 8,000 tokens is read beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from itertools import pairwise
+
+from bench.prompts import PromptMaker
+from bench.results import Samples
+from bench.sse_client import Answer, SseClient
+from bench.workloads import Say, WorkloadError
+
+PROMPT_LENGTH = 8000
+LONG_CONTEXT = ("--context=8192",)
+STREAMS, STREAM_PROMPT, STREAM_LENGTH = 4, 64, 1400
+# What was said becomes likelier with each repetition, so that no answer ends before its last token.
+ENDLESS = {"frequency_penalty": -2.0}
+HEAD_START = 3.0  # seconds that the streams have before the prompt is sent
+DELTAS = 20  # of each stream before and during the prompt, or there was nothing to hold up
+
+
+async def measure_pauses(client: SseClient, prompts: PromptMaker, repeat: int, say: Say) -> Samples:
+    """Seconds of the longest gap between two deltas of a stream, of each turn. Raises WorkloadError."""
+    longest = []
+    for turn in range(repeat):
+        start = time.perf_counter()
+        streams = [
+            asyncio.create_task(client.ask(prompt, STREAM_LENGTH, start=start, parameters=ENDLESS))
+            for prompt in prompts.many(STREAMS, STREAM_PROMPT)
+        ]
+        await asyncio.sleep(HEAD_START)
+        sent = time.perf_counter() - start
+        read = sent + (await client.ask(prompts.make(PROMPT_LENGTH), 2)).stream.first
+        gaps = gaps_of(await asyncio.gather(*streams), sent, read)
+        longest.append(gaps[-1])
+        middle = gaps[len(gaps) // 2]
+        say(
+            f"{turn + 1}/{repeat} gaps beside a long prompt of {read - sent:.0f} s: {gaps[-1]:.3f}, median {middle:.3f}"
+        )
+    return Samples("answerd over SSE", longest, False)
+
+
+def gaps_of(streams: Sequence[Answer], sent: float, read: float) -> list[float]:
+    """The gaps that a stream had while the prompt was read, in ascending order. Raises WorkloadError unless all streams
+    ran all that time; what they had to do before their own first token is not counted."""
+    gaps = []
+    for stream in streams:
+        before = [each for each in stream.times if each < sent]
+        during = [each for each in stream.times if sent <= each <= read]
+        if min(len(before), len(during)) < DELTAS or stream.times[-1] < read:
+            raise WorkloadError(f"A stream had {len(before)} deltas before the prompt and {len(during)} beside it.")
+        gaps += [later - earlier for earlier, later in pairwise([before[-1], *during])]
+    return sorted(gaps)
