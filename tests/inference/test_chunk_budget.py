@@ -16,8 +16,8 @@ def budget(largest: int = 512) -> ChunkBudget:
 
 
 class Machine:
-    """Takes `fixed` seconds for a token and `slope` more for each position before it, and as much as attention of twenty
-    tokens for reading the past; give or take `noise`."""
+    """Takes `fixed` seconds for a token and `slope` more for each position before it, and as much as attention of
+    twenty tokens for reading the past; give or take `noise`."""
 
     def __init__(self, fixed: float, slope: float, noise: float = 0.0) -> None:
         self._fixed, self._slope, self._noise = fixed, slope, noise
