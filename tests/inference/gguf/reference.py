@@ -12,12 +12,12 @@ from inference.model import ModelDirectory
 Logits = NDArray[np.float32]
 
 
-def logits_of(model: ModelDirectory, tokens: Sequence[int]) -> Logits:
-    """Logits after every token, [tokens, vocabulary], computed without the runner."""
+def logits_of(model: ModelDirectory, tokens: Sequence[int], room: int | None = None) -> Logits:
+    """Logits after every token, [tokens, vocabulary], computed without the runner; `room` positions in the cache."""
     count, config = len(tokens), model.config
     session = ort.InferenceSession(model.graph_path, providers=["CPUExecutionProvider"])
     dtype = np.float16 if config.precision == "float16" else np.float32
-    cache = np.zeros((1, config.num_kv_heads, count, config.head_size), dtype)
+    cache = np.zeros((1, config.num_kv_heads, room or count, config.head_size), dtype)
     inputs = {
         "input_ids": np.array([tokens], np.int64),
         "seqlens_k": np.array([count - 1], np.int32),
