@@ -125,11 +125,22 @@ class Executor:
     def _decode_call(self, decode: Decode, companion: Companion | None) -> Logits:
         tokens = [sequence.tokens[-1] for sequence in decode.sequences]
         positions = [sequence.written for sequence in decode.sequences]
+        best = self._best(decode.sequences)
         if companion is None:
-            return self._runner.decode(decode.first, tokens, positions)
+            return self._runner.decode(decode.first, tokens, positions, best)
         if companion.slot > decode.first:
-            return self._runner.decode(decode.first, [*tokens, tokens[0]], [*positions, companion.position])[:-1]
-        return self._runner.decode(companion.slot, [tokens[0], *tokens], [companion.position, *positions])[1:]
+            return self._runner.decode(decode.first, [*tokens, tokens[0]], [*positions, companion.position], best)[:-1]
+        return self._runner.decode(companion.slot, [tokens[0], *tokens], [companion.position, *positions], best)[1:]
+
+    def _best(self, sequences: tuple[Sequence, ...]) -> int | None:
+        """How many of the largest logits of each row are needed to draw, or None for all."""
+        most = 0
+        for sequence in sequences:
+            best = self._live[sequence.id].sampler.best
+            if best is None:
+                return None
+            most = max(most, best)
+        return most
 
     def _verify(self, sequence: Sequence, draft: tuple[int, ...], result: Result) -> None:
         begun = self._clock()

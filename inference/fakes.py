@@ -70,14 +70,20 @@ class ScriptedRunner:
             logits[row] = self._logits(slot, length)
         return logits
 
-    def decode(self, first_slot: int, tokens: Sequence[int], positions: Sequence[int]) -> Logits:
+    def decode(
+        self, first_slot: int, tokens: Sequence[int], positions: Sequence[int], best: int | None = None
+    ) -> Logits:
         self._enter("decode", first_slot, tuple(tokens), tuple(positions))
         assert 0 <= first_slot < first_slot + len(tokens) <= self.slots
         rows, trace = [], self._lone_trace if len(tokens) == 1 else self._trace
         for slot, (token, position) in enumerate(zip(tokens, positions, strict=True), first_slot):
             self._cache[slot, position] = token + trace
             rows.append(self._logits(slot, position + 1))
-        return np.stack(rows)
+        logits = np.stack(rows)
+        if best is not None:
+            others = np.argsort(-logits, axis=1, kind="stable")[:, best:]
+            np.put_along_axis(logits, others, -np.inf, axis=1)
+        return logits
 
     def swap(self, a: int, length_a: int, b: int, length_b: int) -> None:
         self._enter("swap", a, length_a, b, length_b)

@@ -36,10 +36,13 @@ class Runner(Protocol):
         """
         ...
 
-    def decode(self, first_slot: int, tokens: Sequence[int], positions: Sequence[int]) -> Logits:
+    def decode(
+        self, first_slot: int, tokens: Sequence[int], positions: Sequence[int], best: int | None = None
+    ) -> Logits:
         """Write one token per row, row i into `positions[i]` of slot `first_slot + i`.
 
-        Returns logits, float32 of shape [rows, vocab_size], valid until the next call.
+        Returns logits, float32 of shape [rows, vocab_size], valid until the next call. best: how many of the largest
+        logits of each row are needed, of equal ones those of the lower ids; others may be -inf. None needs all.
         """
         ...
 

@@ -3,7 +3,8 @@
 Inputs: input_ids int64 [batch, sequence]; seqlens_k int32 [batch], the length after this call less one;
 total_sequence_length int32 [1]; logits_rows int64 [rows], which of the batch*sequence positions get logits;
 per layer the key and value cache [batch, kv_heads, max_length, head_size], updated in place when past and present
-share a buffer. Output: logits float32 [rows, vocabulary].
+share a buffer. Outputs: logits float32 [rows, vocabulary]; in float16 graphs also top_logits float32 and top_ids int64
+[rows, 64], the largest of them and where they stand.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from inference.gguf.projections import Projections
 from inference.gguf.ropes import Ropes
 from inference.gguf.shape import DecoderShape
 from inference.gguf.tensors import EMBEDDING, HEAD, Tensors
+
+_BEST_LOGITS = 64  # top_k is seldom more
 
 
 class DecoderGraph:
@@ -122,6 +125,15 @@ class DecoderGraph:
             self._graph.rename(logits, "logits")
         else:
             self._graph.node("Cast", [logits], outputs=["logits"], to=TensorProto.FLOAT)
+            self._best_logits()
+
+    def _best_logits(self) -> None:
+        """The largest logits of a row and their ids; where these suffice, the others stay on the device."""
+        graph, count = self._graph, min(_BEST_LOGITS, self._shape.vocabulary)
+        graph.output("top_logits", TensorProto.FLOAT, ["rows", count])
+        graph.output("top_ids", TensorProto.INT64, ["rows", count])
+        inputs = ["logits", graph.small("best_count", np.array([count], np.int64))]
+        graph.node("TopK", inputs, outputs=["top_logits", "top_ids"], axis=-1)
 
     def _softcap(self, logits: str, cap: float) -> str:
         """cap * tanh(logits / cap): as good as the logits while they are small, and never beyond the cap."""

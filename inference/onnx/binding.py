@@ -10,10 +10,10 @@ _Place = tuple[str, tuple[int, ...], int]
 
 
 class Binding:
-    """The inputs and outputs of one kind of call, bound by address."""
+    """The inputs and outputs of one kind of call, bound by address, and the options it runs with."""
 
-    def __init__(self, session: ort.InferenceSession) -> None:
-        self._session = session
+    def __init__(self, session: ort.InferenceSession, options: ort.RunOptions) -> None:
+        self._session, self._options = session, options
         self._binding = session.io_binding()
         self._bound: dict[str, _Place] = {}
 
@@ -25,8 +25,8 @@ class Binding:
         if self._is_new(tensor, (device, shape, address)):
             self._binding.bind_output(tensor.name, device, 0, tensor.dtype.type, shape, address)
 
-    def run(self, options: ort.RunOptions) -> None:
-        self._session.run_with_iobinding(self._binding, options)
+    def run(self) -> None:
+        self._session.run_with_iobinding(self._binding, self._options)
 
     def _is_new(self, tensor: Tensor, place: _Place) -> bool:
         if self._bound.get(tensor.name) == place:

@@ -91,6 +91,11 @@ class DeclaredGraph:
         return self.best[0].size(-1, 0) if self.best else 0
 
     @property
+    def has_fixed_shapes(self) -> bool:
+        """Whether decode calls over the same slots have the same shapes, however long their sequences are."""
+        return self.chooses_rows and "seqlens_k" in self.inputs and "attention_mask" not in self.inputs
+
+    @property
     def takes_one_row(self) -> bool:
         """Whether every call is for one sequence only."""
         return self.inputs["input_ids"].shape[0] == 1
@@ -107,7 +112,6 @@ def declared_graph(session: ort.InferenceSession, config: ModelConfig) -> Declar
     rank = 2 if "logits_rows" in reader.roles else 3
     if logits is None or logits.dtype not in _FLOATS or len(logits.shape) != rank:
         raise ModelFileError("The graph has no output logits of [batch, sequence, vocabulary].")
-    best = (reader.output("top_logits"), reader.output("top_ids"))
     return DeclaredGraph(
         inputs=reader.roles,
         cache=cache,
@@ -115,7 +119,7 @@ def declared_graph(session: ort.InferenceSession, config: ModelConfig) -> Declar
         kv_heads=cache[0].past.size(1, config.num_kv_heads),
         head_size=cache[0].past.size(3, config.head_size),
         vocab_size=logits.size(-1, config.vocab_size),
-        best=(best[0], best[1]) if best[0] and best[1] else None,
+        best=reader.best(),
     )
 
 
@@ -145,6 +149,12 @@ class _Reader:
 
     def output(self, role: str) -> Tensor | None:
         return self._outputs.get(self._names.outputs.get(role, role))
+
+    def best(self) -> tuple[Tensor, Tensor] | None:
+        logits, ids = self.output("top_logits"), self.output("top_ids")
+        if logits is None or ids is None or "logits_rows" not in self.roles:
+            return None
+        return logits, ids
 
     def cache(self) -> tuple[CachePair, ...]:
         present = {

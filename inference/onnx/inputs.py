@@ -19,11 +19,22 @@ Values = NDArray[Any]
 class CallInputs:
     """Writes and binds the inputs other than the cache, each in a buffer of its own whose address stays.
 
-    pads_left: as the cache is seen (`CacheAccess`).
+    pads_left: as the cache is seen (`CacheAccess`). captured: decode calls say that they are as long as can be, for
+    a captured call keeps the number that it was captured with; each row's own length is what attention goes by.
     """
 
-    def __init__(self, graph: DeclaredGraph, memory: Memory, slots: int, max_length: int, *, pads_left: bool) -> None:
+    def __init__(
+        self,
+        graph: DeclaredGraph,
+        memory: Memory,
+        slots: int,
+        max_length: int,
+        *,
+        pads_left: bool,
+        captured: bool = False,
+    ) -> None:
         self._graph, self._pads_left = graph, pads_left
+        self._longest = np.array([max_length]) if captured else None
         # The attention operator reads this one number on the host, wherever it runs.
         places = {role: HostMemory() if role == "total_sequence_length" else memory for role in graph.inputs}
         sizes = {"attention_mask": slots * max_length}
@@ -44,11 +55,16 @@ class CallInputs:
         kind = (batch.rows, batch.count, batch.wanted)
         if role in _OF_THE_KIND and (written := self._written.get(role)) and written[0] == kind:
             return written[1]
-        values, mirror = input_value(self._graph, role, batch, pads_left=self._pads_left), self._mirrors[role]
+        values, mirror = self._value(role, batch), self._mirrors[role]
         mirror.array[: values.size] = values.reshape(-1)
         mirror.push(values.size)
         self._written[role] = kind, values.shape
         return values.shape
+
+    def _value(self, role: str, batch: Batch) -> Values:
+        if self._longest is not None and role == "total_sequence_length" and batch.count == 1:
+            return self._longest
+        return input_value(self._graph, role, batch, pads_left=self._pads_left)
 
 
 def input_value(graph: DeclaredGraph, role: str, batch: Batch, *, pads_left: bool) -> Values:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,10 @@ from inference.onnx.runner import OnnxRunner
 from inference.onnx.sharing import can_share
 from inference.types import ModelFileError
 
-_WARM_UP_TOKENS = 64
+logger = logging.getLogger(__name__)
+
+_WARM_UP_TOKENS = 16
+_RUNS_BEFORE_CAPTURE = 3
 _SPIN_MICROSECONDS = "50"
 
 
@@ -35,20 +40,36 @@ def load_runner(
     Raises ModelFileError if the graph cannot be loaded or run.
     """
     length = min(context, config.context_length)
-    try:
-        memory = memory or (CudaMemory() if provider.is_cuda else HostMemory())
+
+    def load(captures: bool) -> OnnxRunner:
+        place = memory or (CudaMemory() if provider.is_cuda else HostMemory())
         # The fallback would print to standard output, and load on the CPU what was to run on a device.
-        session = ort.InferenceSession(graph, _options(threads), [_with_options(provider)], enable_fallback=0)
+        providers = [_with_options(provider, captures)]
+        session = ort.InferenceSession(graph, _options(threads), providers, enable_fallback=0)
         declared = declared_graph(session, config)
         in_place = can_share(session, declared)
-        runner = OnnxRunner(session, declared, memory, slots=slots, max_length=length, in_place=in_place)
-        _warm_up(runner)
+        runner = OnnxRunner(
+            session, declared, place, slots=slots, max_length=length, in_place=in_place, captures=captures
+        )
+        _warm_up(runner, _RUNS_BEFORE_CAPTURE if captures else 1)
+        return runner
+
+    try:
+        return _load_on_cuda(load) if provider.is_cuda else load(False)
     except ModelFileError as error:
         raise ModelFileError(f"{graph}: {error}") from error
     except Exception as error:  # onnxruntime's own exceptions have no common base below this one
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ModelFileError(f"{graph} cannot be run: {reason[:300]}") from error
-    return runner
+
+
+def _load_on_cuda(load: Callable[[bool], OnnxRunner]) -> OnnxRunner:
+    """With recorded decode calls if the provider takes the graph for that, else without."""
+    try:
+        return load(True)
+    except Exception as error:
+        logger.info("decode calls are not recorded: %s", error)
+        return load(False)
 
 
 def _options(threads: int) -> ort.SessionOptions:
@@ -60,15 +81,20 @@ def _options(threads: int) -> ort.SessionOptions:
     # a step. Between two steps it sleeps, because the engine shares its cores with the network.
     options.add_session_config_entry("session.intra_op.allow_spinning", "1")
     options.add_session_config_entry("session.intra_op.spin_duration_us", _SPIN_MICROSECONDS)
+    # Ahead of time, expanding functions takes 0.1 s even where there are none; those that need it are expanded later.
+    options.add_session_config_entry("session.disable_aot_function_inlining", "1")
     return options
 
 
-def _with_options(provider: Provider) -> str | tuple[str, dict[str, Any]]:
-    return (provider.name, {"device_id": 0}) if provider.is_cuda else provider.name
+def _with_options(provider: Provider, captures: bool) -> str | tuple[str, dict[str, Any]]:
+    if not provider.is_cuda:
+        return provider.name
+    return provider.name, {"device_id": 0, "enable_cuda_graph": "1" if captures else "0"}
 
 
-def _warm_up(runner: OnnxRunner) -> None:
-    """The first calls allocate; what they write is of no sequence."""
+def _warm_up(runner: OnnxRunner, decode_calls: int) -> None:
+    """The first calls allocate, and record; what they write is of no sequence."""
     tokens = [0] * min(_WARM_UP_TOKENS, runner.max_length)
     runner.prefill(0, tokens, 0, rows=1)
-    runner.decode(0, [0] * runner.slots, [0] * runner.slots)
+    for _ in range(decode_calls):
+        runner.decode(0, [0] * runner.slots, [0] * runner.slots)

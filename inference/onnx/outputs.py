@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import numpy as np
 
@@ -11,6 +12,40 @@ from inference.onnx.binding import Binding
 from inference.onnx.declared import DeclaredGraph
 from inference.onnx.memory import Memory
 from inference.runner import Logits
+
+
+class Output(Protocol):
+    """Some of what a call gives about its logits."""
+
+    def bind(self, binding: Binding, batch: Batch) -> None: ...
+
+    def read(self, batch: Batch) -> Logits:
+        """float32 [rows * wanted, vocab_size]."""
+        ...
+
+
+class BestOutput:
+    """The largest logits of each row alone: all others are -inf on the host and stay where they are on a device."""
+
+    def __init__(self, graph: DeclaredGraph, memory: Memory, rows: int) -> None:
+        assert graph.best is not None
+        self._tensors, self._device, self.count = graph.best, memory.device, graph.best_count
+        self._mirrors = [memory.mirror(rows * self.count, tensor.dtype) for tensor in graph.best]
+        self._logits: Logits = np.full((rows, graph.vocab_size), -np.inf, np.float32)
+        self._ids = np.zeros((0, self.count), np.int64)  # those of the last call
+
+    def bind(self, binding: Binding, batch: Batch) -> None:
+        for tensor, mirror in zip(self._tensors, self._mirrors, strict=True):
+            binding.output(tensor, self._device, (batch.rows, self.count), mirror.address)
+
+    def read(self, batch: Batch) -> Logits:
+        for mirror in self._mirrors:
+            mirror.pull(batch.rows * self.count)
+        values, ids = (mirror.array[: batch.rows * self.count].reshape(batch.rows, -1) for mirror in self._mirrors)
+        np.put_along_axis(self._logits[: len(self._ids)], self._ids, -np.inf, axis=1)
+        self._ids = ids.copy()
+        np.put_along_axis(self._logits[: batch.rows], self._ids, values, axis=1)
+        return self._logits[: batch.rows]
 
 
 class LogitsOutput:

@@ -17,7 +17,7 @@ class SamplerState:
     Each draw follows the tokens accepted before it, so the rows of one sequence are drawn one after the other.
     """
 
-    __slots__ = ("_bias", "_constraint", "_dry", "_penalties", "generator", "params", "plain")
+    __slots__ = ("_bias", "_constraint", "_dry", "_penalties", "best", "generator", "params", "plain")
 
     def __init__(
         self,
@@ -35,6 +35,13 @@ class SamplerState:
         self._constraint = constraint
         processed = bool(self._bias or self._penalties) or self._dry is not None or constraint is not None
         self.plain = not processed  # the model's own logits are drawn from, whatever came before
+        self.best = self._best()
+
+    def _best(self) -> int | None:
+        """How many of the largest logits decide the draw, or None if all take part."""
+        if not self.plain or self.params.logprobs is not None:
+            return None
+        return 1 if self.params.greedy else self.params.top_k or None
 
     @property
     def finished(self) -> bool:

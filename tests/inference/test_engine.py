@@ -318,8 +318,8 @@ def test_logits_that_are_not_numbers_fail_their_row_alone() -> None:
 class NotANumberRunner(ScriptedRunner):
     """Decodes the row of slot 0 to nonsense."""
 
-    def decode(self, first_slot, tokens, positions):  # type: ignore[no-untyped-def]
-        logits = super().decode(first_slot, tokens, positions)
+    def decode(self, first_slot, tokens, positions, best=None):  # type: ignore[no-untyped-def]
+        logits = super().decode(first_slot, tokens, positions, best)
         if first_slot == 0:
             logits[0, 5] = float("nan")
         return logits

@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 
 from inference.fakes import ScriptedRunner
 from inference.genai_config import ModelConfig
 from inference.gguf.convert import Precision
 from inference.model import ModelDirectory
+from inference.onnx.declared import declared_graph
 from inference.onnx.loading import load_runner
 from inference.onnx.memory import CudaMemory, Memory
 from inference.onnx.provider import choose_provider
+from inference.onnx.runner import OnnxRunner
 from inference.runner import Logits, Runner
 from inference.scheduler import chunk_length
 from tests.inference.onnx.fake_cuda import FakeCuda
@@ -62,6 +65,15 @@ class Kind:
     padding: float = 0.0
 
 
+def recorded(models: Models) -> Runner:
+    """As where decode calls are recorded and replayed: fixed lengths, candidates in place of logits."""
+    path = models.folder / "model.onnx"
+    save_tiny_decoder(path, Form(mask=False, rows="asked", best=8))
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    graph = declared_graph(session, CONFIG)
+    return OnnxRunner(session, graph, device(), slots=SLOTS, max_length=LENGTH, in_place=True, captures=True)
+
+
 def device() -> Memory:
     """Memory that only copies reach, as on a CUDA device."""
     return CudaMemory(FakeCuda(), device="cpu")
@@ -74,6 +86,7 @@ RUNNERS = [
     Kind("onnx float16", lambda models: models.packaged("float16"), 0.25),
     Kind("tiny, attention mask", lambda models: models.tiny(Form()), 1e-4),
     Kind("tiny, on a device", lambda models: models.tiny(Form(mask=False, rows="asked"), device()), 1e-4),
+    Kind("tiny, recorded", recorded, 1e-4),
     Kind("tiny, appends, on a device", lambda models: models.tiny(Form(appends=True), device()), 1e-4, 1e-4),
     Kind("tiny, appends", lambda models: models.tiny(Form(appends=True)), 1e-4, 1e-4),
     Kind("tiny, appends, int4", lambda models: models.tiny(Form("int4", appends=True)), 1e-4, 1e-4),
@@ -178,6 +191,21 @@ def test_a_row_decoded_alone_equals_its_row_in_company(runner: Runner, kind: Kin
         prefill(runner, slot, tokens(slot, length))
         alone = runner.decode(slot, [10 + slot], [length])
         np.testing.assert_allclose(alone[0], together[slot], rtol=0, atol=kind.tolerance)
+
+
+@pytest.mark.parametrize("best", [1, 3, 8, 9])
+def test_the_best_logits_are_those_of_all(runner: Runner, best: int) -> None:
+    """Others may be -inf; nothing of an earlier call is left."""
+    lengths = [5, 9, 3, 12]
+    for slot, length in enumerate(lengths):
+        prefill(runner, slot, tokens(slot, length))
+    for following in ([20, 21, 22, 23], [10, 11, 12, 13]):
+        some = runner.decode(0, following, lengths, best).copy()
+    whole = runner.decode(0, [10, 11, 12, 13], lengths)
+    order = np.argsort(-whole, axis=1, kind="stable")[:, :best]
+    np.testing.assert_array_equal(np.argsort(-some, axis=1, kind="stable")[:, :best], order)
+    np.testing.assert_array_equal(np.take_along_axis(some, order, 1), np.take_along_axis(whole, order, 1))
+    assert ((some == whole) | (some == -np.inf)).all()
 
 
 def test_decoding_goes_on_as_reading_would_but_for_rounding(runner: Runner, kind: Kind) -> None:

@@ -31,7 +31,8 @@ _MICROSOFT = "com.microsoft"
 class Form:
     """What a graph declares. appends: attention of plain operators, whose present is longer than its past; else
     GroupQueryAttention. mask: the lengths come as `attention_mask`, else as `seqlens_k`. rows: which positions get
-    logits. branches: with and without a past are two branches of one graph. renamed: names that no exporter uses."""
+    logits. branches: with and without a past are two branches of one graph. best: so many
+    of the largest logits are outputs of their own. renamed: names that no exporter uses."""
 
     precision: Precision = "float32"
     appends: bool = False
@@ -40,6 +41,7 @@ class Form:
     rows: Literal["all", "asked", "last few"] = "all"
     branches: bool = False
     index_type: int = TensorProto.INT64
+    best: int = 0
     batch: int | str = "batch_size"
     renamed: dict[str, str] = field(default_factory=dict, hash=False)
 
@@ -192,6 +194,10 @@ class _Graph:
             shape = [form.batch, "num_logits_to_keep", VOCABULARY]
         logits = self._output("logits", self._type, shape)
         self._node("Identity", self._linear("head", normed, self._model.head), outputs=[logits])
+        if form.best:
+            best = [self._output("top_logits", self._type, ["rows", form.best])]
+            best.append(self._output("top_ids", TensorProto.INT64, ["rows", form.best]))
+            self._node("TopK", logits, self._constant("best", np.array([form.best])), outputs=best)
 
     def _linear(self, name: str, x: str, weight: Weight) -> str:
         if weight.quantised is None and self._form.precision == "dynamic int8":
