@@ -114,9 +114,7 @@ class EngineCore:
         if self._speculator is None or sequence is None or sequence in result.failed:
             return
         if plan.draft:
-            self._speculator.verified(len(plan.draft), max(len(result.verified) - 1, 0), result.verify_seconds)
-        if result.decoded:
-            self._speculator.decode_took(result.decode_seconds)
+            self._speculator.verified(len(plan.draft), len(result.verified) - 1)
         if result.verified:
             self._scheduler.verified(sequence, len(result.verified))
         for sampled in result.verified:

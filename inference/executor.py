@@ -31,7 +31,6 @@ class Result:
     moved: bool = True  # otherwise no slot holds for certain what it should
     chunk_seconds: float = 0.0
     decode_seconds: float = 0.0
-    verify_seconds: float = 0.0
 
 
 class Executor:
@@ -153,9 +152,8 @@ class Executor:
             result.failed.append(sequence)
             return
         self._failures.pop("verify", None)
-        result.verify_seconds = self._clock() - begun
         self._stats.verify_calls += 1
-        self._stats.verify_seconds += result.verify_seconds
+        self._stats.verify_seconds += self._clock() - begun
         self._stats.drafted_tokens += len(draft)
         self._stats.accepted_tokens += max(len(result.verified) - 1, 0)
 

@@ -44,13 +44,14 @@ def admit(table: SlotTable, sequence: Sequence, block: range) -> list[Move]:
     match = match if match == whole else min(match, max(whole - 2, 0))
     oldest = table.oldest()
     worth_taking = source == oldest or 2 * match >= table[source].length
-    if match and table[source].sequence is None and worth_taking:
+    in_place = match > 0 and table[source].sequence is None and worth_taking
+    if in_place:
         table.shorten(source, match)
         place, moves = _bring(table, source, block)
     else:
         place, moves = _vacate(table, oldest, block)
         moves += _fetch(table, source, match, place, oldest)
-    table.occupy(place, sequence, match)
+    table.occupy(place, sequence, match, proven=in_place)
     return moves
 
 
@@ -74,12 +75,11 @@ def _vacate(table: SlotTable, oldest: int, block: range) -> tuple[int, list[Move
 
 
 def _fetch(table: SlotTable, source: int, match: int, place: int, oldest: int) -> list[Move]:
-    """Copy a prefix into the place, unless it lies there already; it counts as used where it stays kept."""
+    """Copy a prefix into the place, unless it lies there already; it counts as used where it stays."""
     if not match:
         return []
     keeper = oldest if source == place else source
-    if table[keeper].sequence is None:
-        table.touch(keeper)
+    table.touch(keeper)
     return [] if source == place else [table.copy(source, place, match)]
 
 

@@ -14,12 +14,14 @@ class Slot:
     """A slot is busy with `sequence`, or idle and keeps the leading tokens `kept` (often none).
 
     `domain` says whose they are. `used` orders idle slots from least to most recently used; 0 where nothing is kept.
+    `proven`: what is kept served another prompt before.
     """
 
     sequence: Sequence | None = None
     kept: list[int] = field(default_factory=list)
     domain: str = ""
     used: int = 0
+    proven: bool = False
 
     @property
     def length(self) -> int:
@@ -44,13 +46,19 @@ class SlotTable:
         return [index for index, slot in enumerate(self._slots) if slot.sequence is None]
 
     def oldest(self) -> int:
-        """The idle slot whose kept tokens were used least recently."""
-        return min(self.idle(), key=lambda index: (self._slots[index].used, index))
+        """The idle slot to give up first: the least recently used one, but for half of all slots, which are spared if
+        they are proven (segmented LRU, Karedla et al. 1994). So prompts that come once spare what many share.
+        """
+        idle = sorted(self.idle(), key=lambda index: (self._slots[index].used, index))
+        proven = [index for index in idle if self._slots[index].proven]
+        spared = set(proven[max(len(proven) - len(self) // 2, 0) :])
+        return next((index for index in idle if index not in spared), idle[0])
 
-    def occupy(self, index: int, sequence: Sequence, reused: int) -> None:
-        """The sequence takes an idle slot whose first `reused` tokens are its own."""
+    def occupy(self, index: int, sequence: Sequence, reused: int, *, proven: bool = False) -> None:
+        """The sequence takes an idle slot whose first `reused` tokens are its own. proven: they stay nowhere else."""
         slot = self._slots[index]
         assert slot.sequence is None
+        slot.proven = proven
         slot.sequence, slot.kept, sequence.slot = sequence, [], index
         sequence.reuse(reused)
 
@@ -68,6 +76,7 @@ class SlotTable:
         for index in indices:
             self._slots[index].kept = []
             self._slots[index].used = 0
+            self._slots[index].proven = False
 
     def longest_prefix(self, prompt: list[int], limit: int, domain: str) -> tuple[int, int]:
         """(slot, length) of the longest exact beginning of the prompt in any slot of its domain, of at most `limit`
@@ -107,11 +116,12 @@ class SlotTable:
         if origin.sequence is not None:
             tokens, domain = origin.sequence.tokens, origin.sequence.domain
         slot.kept, slot.domain = tokens[:length], domain
-        slot.used = origin.used
+        slot.used, slot.proven = origin.used, origin.proven
         return Copy(source, target, length)
 
     def touch(self, index: int) -> None:
-        """What this slot keeps was used just now."""
+        """What this slot holds served another prompt just now."""
+        self._slots[index].proven = True
         self._touch(self._slots[index])
 
     def _touch(self, slot: Slot) -> None:

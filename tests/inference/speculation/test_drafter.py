@@ -3,11 +3,10 @@
 import random
 
 from inference.sequence import Sequence
-from inference.speculation.drafter import MOST, Drafter
+from inference.speculation.drafter import MOST, PRICE, Drafter
 from inference.speculation.odds import Odds
 from inference.speculation.speculator import Speculator
 
-PRICE = 0.3
 PASSAGE = list(range(100, 160))
 
 
@@ -25,10 +24,10 @@ class Race:
         self.drafter = Drafter(sequence)
         self.drafted, self.cost, left = 0, 0.0, list(answer)
         while left:
-            draft = self.drafter.draft(len(left) - 1, PRICE)
+            draft = self.drafter.draft(len(left) - 1)
             right = next((index for index, token in enumerate(draft) if token != left[index]), len(draft))
             if draft:
-                self.drafter.verified(right, len(draft) * PRICE)
+                self.drafter.verified(len(draft), right)
             self.drafted += len(draft)
             self.cost += 1 + len(draft) * PRICE
             sequence.tokens += left[: right + 1]
@@ -65,15 +64,21 @@ def test_wrong_drafts_cost_an_answer_at_most_a_twentieth() -> None:
 
 
 def test_a_draft_keeps_to_its_limits() -> None:
-    assert len(drafter([*PASSAGE, 1], *PASSAGE[:20]).draft(100, 0.01)) == MOST
-    assert drafter([*PASSAGE, 1], *PASSAGE[:20]).draft(3, 0.01) == PASSAGE[20:23]
-    assert drafter([*PASSAGE, 1], *PASSAGE[:20]).draft(0, 0.01) == []
+    assert len(drafter([*PASSAGE, 1], *PASSAGE[:20]).draft(100)) == MOST
+    assert drafter([*PASSAGE, 1], *PASSAGE[:20]).draft(3) == PASSAGE[20:23]
+    assert drafter([*PASSAGE, 1], *PASSAGE[:20]).draft(0) == []
 
 
-def test_a_higher_price_makes_shorter_drafts() -> None:
-    lengths = [len(drafter([*PASSAGE, 1], *PASSAGE[:4]).draft(100, price)) for price in (0.05, 0.3, 0.9)]
-    assert lengths == sorted(lengths, reverse=True)
-    assert lengths[0] > lengths[-1]
+def test_a_longer_match_makes_a_longer_draft() -> None:
+    lengths = [len(drafter([*PASSAGE, 1], *PASSAGE[:length]).draft(100)) for length in (1, 3, 6, 20)]
+    assert lengths == sorted(lengths)
+    assert lengths[0] == 0 < lengths[-1]
+
+
+def test_the_same_text_makes_the_same_drafts() -> None:
+    """No clock decides, so that the same request runs through the same calls."""
+    costs = {Race([1, 2, 3, *PASSAGE, 4, 5], PASSAGE).cost for _ in range(3)}
+    assert len(costs) == 1
 
 
 def test_an_end_token_is_not_drafted() -> None:
