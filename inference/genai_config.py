@@ -30,8 +30,8 @@ class ModelConfig:
 
     context_length: positions the model was trained for. eos_token_ids: each ends an answer; eos_token_id is the one
     of them with which the chat template closes a turn.
-    precision, source (file name), sha256 (of the source), converter (version) and created (Unix seconds) are empty
-    or 0 for a directory that answerd did not convert.
+    precision, source (file name), sha256 (of the source), converter (version) and created (Unix seconds; an opened
+    directory has its graph's then) are empty or 0 for a directory that answerd did not convert.
     """
 
     name: str

@@ -42,8 +42,10 @@ class ModelDirectory:
         if not path.is_dir():
             raise ModelFileError(f"{path} is not a directory.")
         config = _config(path, precisions or precisions_for("auto", is_cuda=False))
-        if not (path / config.graph.file_name).is_file():
-            raise ModelFileError(f"{path / config.graph.file_name} is missing.")
+        graph = path / config.graph.file_name
+        if not graph.is_file():
+            raise ModelFileError(f"{graph} is missing.")
+        config = replace(config, created=config.created or int(graph.stat().st_mtime))
         tokenizer = Tokenizer.open(path / TOKENIZER_FILE)
         if tokenizer.vocab_size > config.vocab_size:
             raise ModelFileError(

@@ -67,7 +67,7 @@ def prepare_model(spec: ModelSpec, settings: Settings, report: Report) -> Prepar
         source = ensure_converted(source, settings.cache_dir, precisions[0], report("converting the model"))
     directory = ModelDirectory.open(source, precisions)
     weights = weights_size(directory.graph_path)
-    cache = cache_size(directory.config, spec.slots, spec.context, 2 if precisions[0] == "float16" else 4)
+    cache = cache_size(directory.config, spec.slots, spec.context, 2 if directory.config.precision == "float16" else 4)
     check_fits(spec, weights, cache, memory_limit())
     ensure_tried(directory.graph_path, directory.config, provider, settings.cache_dir)
 
@@ -113,9 +113,8 @@ def serve(model: LoadedModel, queue_limit: int, name: str | None = None) -> Serv
         model.runner, model.token_bytes, config.eos_token_ids, queue_limit=queue_limit, options=model.options
     )
     engine.start()
-    created = config.created or int(directory.graph_path.stat().st_mtime)
     name = name or config.name or directory.path.name
-    return ServedModel(name, created, model.runner.max_length, directory.tokenizer, directory.template, engine)
+    return ServedModel(name, config.created, model.runner.max_length, directory.tokenizer, directory.template, engine)
 
 
 def _gigabytes(size: int) -> str:
