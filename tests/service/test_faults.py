@@ -130,11 +130,12 @@ async def test_a_deadline_that_passes_after_any_event_ends_the_call_and_the_resp
 
 
 async def test_a_decode_call_that_fails_ends_each_of_its_rows_once_with_the_text_so_far(served: Served) -> None:
+    served.gate.hold_after(0)
     calls = [served.create("long") for _ in range(3)]
-    seen = []
-    for call in calls:
-        served.gate.hold_after(3)
-        seen.append(await read_until(call, "output_text_delta"))
+    seen = [await read_until(call, "created") for call in calls]
+    served.gate.hold_after(6)  # now that the engine has all three, they need no more calls than these to begin
+    for events, call in zip(seen, calls, strict=True):
+        events += await read_until(call, "output_text_delta")
     served.gate.fail = lambda name: name == "decode"
     served.gate.open()
     streams = [events + [event async for event in call] for events, call in zip(seen, calls, strict=True)]
