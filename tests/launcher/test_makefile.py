@@ -9,7 +9,9 @@ ROOT = Path(__file__).resolve().parents[2]
 def make(*words: str) -> str:
     # The tests may themselves run under make, whose variables would reach this one.
     environ = {name: os.environ[name] for name in os.environ.keys() - {"MAKEFLAGS", "MAKEOVERRIDES", "ARGS", "CUDA"}}
-    return subprocess.run(["make", *words], cwd=ROOT, env=environ, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        ["make", "--no-print-directory", *words], cwd=ROOT, env=environ, capture_output=True, text=True, check=True
+    ).stdout
 
 
 def test_make_alone_prints_every_command() -> None:

@@ -17,6 +17,8 @@ def watched() -> Iterator[None]:
     with watched_loop(["common", "inference", "service"]) as watch:
         # The path of a store is made absolute once, before there are any requests.
         watch.functions["os.getcwd"].can_block_in("service/store/__init__.py", "_path_of")
+        # gRPC joins its poller when the last of its objects is collected, whosever code runs at that moment.
+        watch.functions["threading.Lock.acquire"].can_block_in("threading.py", "_wait_for_tstate_lock")
         yield
 
 
