@@ -16,7 +16,7 @@ from bench.workloads import Say, WorkloadError
 
 STREAMS = 16
 # Prompts are computed one after the other: answers must be long enough for the first to run when the last begins.
-PROMPT_LENGTH, OUTPUT_LENGTH = 760, 240
+PROMPT_LENGTH, OUTPUT_LENGTH = 400, 600
 # What was said becomes likelier with each repetition, so that no answer ends before its last token.
 ENDLESS = {"frequency_penalty": -2.0}
 REQUEST_LENGTH, REQUEST_OUTPUT, AT_ONCE = 48, 16, 8
