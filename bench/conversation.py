@@ -20,9 +20,11 @@ async def measure_follow_up(client: SseClient, prompts: PromptMaker, repeat: int
     follow_up, cold = list[float](), list[float]()
     for turn in range(repeat):
         first = prompts.make(CONVERSATION_LENGTH)
-        opened = await client.ask(first, ANSWER_LENGTH)
+        opened = await client.ask(first, ANSWER_LENGTH, parameters=prompts.endless)
         # Instructions are not carried over: a client that keeps them sends them again.
-        followed = await client.ask(replace(first, text=FOLLOW_UP), ANSWER_LENGTH, previous=opened.id)
+        followed = await client.ask(
+            replace(first, text=FOLLOW_UP), ANSWER_LENGTH, previous=opened.id, parameters=prompts.endless
+        )
         check(opened, followed)
         cold.append(opened.stream.first)
         follow_up.append(followed.stream.first)

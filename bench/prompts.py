@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from inference.model import ModelDirectory
 
+NEVER = -100.0  # the strongest bias that a request may have
 # The number comes first: prompts part before anything worth reusing.
 SYSTEM = "{number} is your number, and you tell long stories."
 ASK = "Write a very long story with many chapters. It is about"
@@ -79,6 +80,11 @@ class PromptMaker:
         self._model = model
         self._random = random.Random(seed)
         self._numbers: set[int] = set()
+
+    @property
+    def endless(self) -> dict[str, dict[str, float]]:
+        """Parameters of a request whose answer must not end early: the model's end tokens are never drawn."""
+        return {"logit_bias": {str(token): NEVER for token in sorted(self._model.config.eos_token_ids)}}
 
     def make(self, length: int) -> Prompt:
         """A prompt of exactly `length` tokens, unlike all others of this maker. Raises PromptError."""

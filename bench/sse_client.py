@@ -49,7 +49,7 @@ class SseClient:
         self._url = url
 
     async def generate(
-        self, prompts: Sequence[Prompt], max_tokens: int, parameters: Mapping[str, float] = {}
+        self, prompts: Sequence[Prompt], max_tokens: int, parameters: Mapping[str, Any] = {}
     ) -> list[Stream]:
         """All prompts at once, greedily. Raises ClientError unless each had as many tokens as it was made with.
 
@@ -71,7 +71,7 @@ class SseClient:
         *,
         previous: str | None = None,
         start: float | None = None,
-        parameters: Mapping[str, float] = {},
+        parameters: Mapping[str, Any] = {},
     ) -> Answer:
         """One response, as a turn after `previous` if that is given. start: when it counts as sent, default now."""
         body = {
