@@ -94,6 +94,11 @@ class RunningResponse:
             self._cut = ending
             self._abort()
 
+    def discard(self) -> None:
+        """Its record is gone: nothing more is written, nobody gets it by its id, and it is cancelled."""
+        self._recorder = None
+        self.cut(Cancelled())
+
     def leave(self) -> None:
         """Nobody will iterate `events` any more: a response that has not ended is cancelled, or ends as it was cut.
         Harmless if it has ended."""

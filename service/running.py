@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Callable
 
 from service.generation import STOPPED, RunningResponse
-from service.lifecycle import Cancelled
 
 
 class RunningResponses:
@@ -37,10 +36,10 @@ class RunningResponses:
         response = self._running.get(id)
         return response if response is not None and response.owner == owner and response.is_kept else None
 
-    def cancel(self, id: str) -> None:
-        """Ends a response if it runs. What it still writes is written."""
+    def discard(self, id: str) -> None:
+        """Ends a response whose record is gone, if it runs: from now on nobody finds it."""
         if id in self._running:
-            self._running[id].cut(Cancelled())
+            self._running[id].discard()
 
     def stop(self) -> None:
         """Ends all of them, as failed because the server stops."""

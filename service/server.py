@@ -109,7 +109,7 @@ class Server:
         self._background = Background()
         self.running = RunningResponses(on_end=self._check_engines)
         admission = Admission(store, self.running, self._background, default_max_output_tokens, now, steady)
-        self._servicer = ResponsesServicer(store, self.running, admission)
+        self._servicer = ResponsesServicer(store, self.running, admission, self._background)
         self._health = health.aio.HealthServicer()
         self._models: Models | None = None
         self._ready = False

@@ -5,6 +5,7 @@ It raises ServiceError and the errors of store and engine; the interceptor turns
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
@@ -18,6 +19,7 @@ from answerd.v1.response_pb2 import Response
 from answerd.v1.responses_service_pb2_grpc import ResponsesServiceServicer
 from answerd.v1.stored_response_pb2 import DeleteResponseRequest, DeleteResponseResponse, GetResponseRequest
 from service.admission import Admission
+from service.background import Background
 from service.calls import current_call
 from service.errors import previous_response_not_found, response_not_found, unavailable
 from service.models.catalogue import Models
@@ -32,8 +34,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class ResponsesServicer(ResponsesServiceServicer):
     """Answers for the models, once the first is there. New responses are taken between `open` and `close`."""
 
-    def __init__(self, store: Store, running: RunningResponses, admission: Admission) -> None:
-        self._store, self._running, self._admission = store, running, admission
+    def __init__(self, store: Store, running: RunningResponses, admission: Admission, background: Background) -> None:
+        self._store, self._running, self._admission, self._background = store, running, admission, background
         self._models: Models | None = None
         self._closed = False
 
@@ -72,11 +74,17 @@ class ResponsesServicer(ResponsesServiceServicer):
         return snapshot or await self._stored_response(owner, request.id)
 
     async def DeleteResponse(self, request: DeleteResponseRequest, context: Context) -> DeleteResponseResponse:
-        # Deleted first: whatever the response still writes when it is cancelled finds no record any more.
-        if not await self._store.delete(current_call().owner, request.id):
+        # Goes on if the caller leaves meanwhile: a response without its record is not to run.
+        deleting = self._background.start(self._delete(current_call().owner, request.id))
+        if not await asyncio.shield(deleting):
             raise response_not_found(request.id)
-        self._running.cancel(request.id)
         return DeleteResponseResponse(id=request.id, deleted=True)
+
+    async def _delete(self, owner: str, id: str) -> bool:
+        deleted = await self._store.delete(owner, id)
+        if deleted:
+            self._running.discard(id)
+        return deleted
 
     async def ListModels(self, request: ListModelsRequest, context: Context) -> ListModelsResponse:
         return ListModelsResponse(data=self._served().cards())

@@ -154,14 +154,14 @@ async def test_deleting_a_running_response_cancels_it(served: Served) -> None:
     id = events[0].created.response.id
     reply = await served.stub.DeleteResponse(DeleteResponseRequest(id=id), timeout=WAIT)
     assert (reply.id, reply.deleted) == (id, True)
+    # At once, although the engine has not noticed yet: its call of the model is still held.
+    get = served.stub.GetResponse(GetResponseRequest(id=id), timeout=WAIT)
+    assert (await refusal(get)).reason == "RESPONSE_NOT_FOUND"
     served.gate.open()
     rest = [event async for event in call]
     assert names(rest)[-1] == "incomplete"
     assert final(rest).status == ResponseStatus.RESPONSE_STATUS_CANCELLED
     await settled(served)
-    assert (await refusal(served.stub.GetResponse(GetResponseRequest(id=id), timeout=WAIT))).reason == (
-        "RESPONSE_NOT_FOUND"
-    )
     assert (await served.store.counts()).records == 0
 
 

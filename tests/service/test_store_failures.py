@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -131,3 +132,25 @@ async def test_a_parent_deleted_at_the_last_moment_is_not_found(failing: tuple[S
         fault = await refusal(served.create("hi", previous_response_id=id))
     assert (fault.code, fault.reason) == (grpc.StatusCode.NOT_FOUND, "PREVIOUS_RESPONSE_NOT_FOUND")
     assert served.model.engine.live == 0 or await served.server.running.ended(within=WAIT)
+
+
+async def test_a_deletion_whose_caller_leaves_meanwhile_is_carried_out_and_ends_the_response(
+    failing: tuple[Served, FailingStore],
+) -> None:
+    served, store = failing
+    served.gate.hold_after(2)
+    call = served.create("long")
+    id = (await read_until(call, "output_text_delta"))[0].created.response.id
+    asked, released = store.held["delete"] = asyncio.Event(), asyncio.Event()
+    deleting = served.stub.DeleteResponse(DeleteResponseRequest(id=id), timeout=WAIT)
+    await asyncio.wait_for(asked.wait(), WAIT)
+    deleting.cancel()
+    # Once a later call on the connection was answered, the server knows of the cancellation.
+    await served.stub.GetResponse(GetResponseRequest(id=id), timeout=WAIT)
+    del store.held["delete"]
+    released.set()
+    again = served.stub.DeleteResponse(DeleteResponseRequest(id=id), timeout=WAIT)
+    assert (await refusal(again)).reason == "RESPONSE_NOT_FOUND"
+    served.gate.open()
+    assert final([event async for event in call]).status == ResponseStatus.RESPONSE_STATUS_CANCELLED
+    assert (await store.counts()).records == 0
