@@ -1,8 +1,10 @@
 """What the engine's tests share: a listener for its outputs, and a gate that holds a step."""
 
 import queue
+import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from inference.engine import Engine, Outputs
 from inference.fakes import ScriptedRunner
@@ -101,3 +103,38 @@ def generate(
     listener.until_ended(*(each.id for each in requests))
     engine.close()
     return {each.id: listener.whole(each.id) for each in requests}
+
+
+@contextmanager
+def running(runner: ScriptedRunner, options: EngineOptions = SMALL_CHUNKS) -> Iterator[tuple[Engine, Listener]]:
+    listener = Listener()
+    engine = make_engine(runner, listener, options)
+    engine.start()
+    try:
+        yield engine, listener
+    finally:
+        engine.close()
+
+
+def scripted(text: str, **settings: object) -> ScriptedRunner:
+    return ScriptedRunner(reply=lambda prompt: spell(text), **settings)  # type: ignore[arg-type]
+
+
+def random_requests(count: int, seed: int) -> list[GenerationRequest]:
+    """Some share beginnings, some are greedy, lengths and parameters differ."""
+    generator = random.Random(seed)
+    stems = [[generator.randrange(1, 64) for _ in range(20)] for _ in range(3)]
+    requests = []
+    for index in range(count):
+        prompt = generator.choice(stems)[: generator.randrange(0, 20)]
+        prompt = prompt + [generator.randrange(1, 64) for _ in range(generator.randrange(1, 25))]
+        sampling = SamplingParams(
+            temperature=generator.choice([0.0, 0.8, 1.0]),
+            top_p=generator.choice([1.0, 0.9]),
+            seed=index,
+            presence_penalty=generator.choice([0.0, 0.5]),
+            max_tokens=generator.randrange(1, 40),
+            stop=generator.choice([(), ("A", "BC")]),
+        )
+        requests.append(request(f"r{index}", prompt, sampling))
+    return requests

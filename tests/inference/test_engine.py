@@ -1,60 +1,28 @@
 """The engine on its thread: the same answers in any company, and exactly one last output for every request."""
 
-import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
-from inference.engine import Engine, Outputs
 from inference.fakes import ScriptedRunner
-from inference.options import EngineOptions
-from inference.sampling.parameters import SamplingParams
 from inference.types import (
-    ContextLengthExceeded,
-    EngineStats,
     EngineStopped,
     FinishReason,
-    GenerationRequest,
     Output,
 )
-from tests.inference.engine_tools import GREEDY, SMALL_CHUNKS, HeldGate, Listener, generate, make_engine, request, spell
-
-
-@contextmanager
-def running(runner: ScriptedRunner, options: EngineOptions = SMALL_CHUNKS) -> Iterator[tuple[Engine, Listener]]:
-    listener = Listener()
-    engine = make_engine(runner, listener, options)
-    engine.start()
-    try:
-        yield engine, listener
-    finally:
-        engine.close()
-
-
-def scripted(text: str, **settings: object) -> ScriptedRunner:
-    return ScriptedRunner(reply=lambda prompt: spell(text), **settings)  # type: ignore[arg-type]
-
-
-def random_requests(count: int, seed: int) -> list[GenerationRequest]:
-    """Some share beginnings, some are greedy, lengths and parameters differ."""
-    generator = random.Random(seed)
-    stems = [[generator.randrange(1, 64) for _ in range(20)] for _ in range(3)]
-    requests = []
-    for index in range(count):
-        prompt = generator.choice(stems)[: generator.randrange(0, 20)]
-        prompt = prompt + [generator.randrange(1, 64) for _ in range(generator.randrange(1, 25))]
-        sampling = SamplingParams(
-            temperature=generator.choice([0.0, 0.8, 1.0]),
-            top_p=generator.choice([1.0, 0.9]),
-            seed=index,
-            presence_penalty=generator.choice([0.0, 0.5]),
-            max_tokens=generator.randrange(1, 40),
-            stop=generator.choice([(), ("A", "BC")]),
-        )
-        requests.append(request(f"r{index}", prompt, sampling))
-    return requests
+from tests.inference.engine_tools import (
+    GREEDY,
+    SMALL_CHUNKS,
+    HeldGate,
+    Listener,
+    generate,
+    make_engine,
+    random_requests,
+    request,
+    running,
+    scripted,
+    spell,
+)
 
 
 @pytest.mark.parametrize("slots", [1, 2, 5, 16])
@@ -144,64 +112,6 @@ def test_a_repeated_prompt_reuses_all_but_two_tokens() -> None:
     assert listener.stats[-1].cached_tokens == 18
 
 
-def test_an_end_token_ends_the_answer_and_counts_as_a_token() -> None:
-    output = generate(scripted("HELLO"), request("r"))["r"]
-    assert (output.text, output.tokens, output.finish) == ("HELLO", 6, FinishReason.STOP)
-
-
-def test_max_tokens_ends_the_answer_with_length() -> None:
-    output = generate(scripted("HELLO"), request("r", sampling=replace(GREEDY, max_tokens=3)))["r"]
-    assert (output.text, output.tokens, output.finish) == ("HEL", 3, FinishReason.LENGTH)
-
-
-def test_an_end_token_in_the_last_place_is_a_stop() -> None:
-    output = generate(scripted("HELLO"), request("r", sampling=replace(GREEDY, max_tokens=6)))["r"]
-    assert output.finish is FinishReason.STOP
-
-
-def test_a_stop_text_ends_the_answer_before_it() -> None:
-    output = generate(scripted("HELLO"), request("r", sampling=replace(GREEDY, stop=("LO", "X"))))["r"]
-    assert (output.text, output.tokens, output.finish) == ("HEL", 5, FinishReason.STOP)
-
-
-def test_no_output_shows_part_of_a_stop_text() -> None:
-    with running(scripted("ABCABD")) as (engine, listener):
-        engine.submit(request("r", sampling=replace(GREEDY, stop=("ABD",))))
-        listener.until_ended("r")
-    assert [output.text for output in listener.outputs["r"]] == ["", "", "ABC", "", "", ""]
-
-
-def test_what_was_held_back_is_shown_when_the_answer_ends_otherwise() -> None:
-    sampling = replace(GREEDY, stop=("LOX",), max_tokens=5)
-    assert generate(scripted("HELLO"), request("r", sampling=sampling))["r"].text == "HELLO"
-    assert generate(scripted("HELLO"), request("r", sampling=replace(sampling, max_tokens=9)))["r"].text == "HELLO"
-
-
-def test_an_unfinished_character_ends_the_text_as_a_replacement_character() -> None:
-    """Token 1 is the first byte of a character; its second byte never comes."""
-    listener = Listener()
-    engine = Engine(scripted("BA"), [b"", b"\xc3", b"B"] + [b""] * 61, frozenset({0}), listener.deliver)
-    engine.start()
-    engine.submit(request("r"))
-    listener.until_ended("r")
-    engine.close()
-    assert [output.text for output in listener.outputs["r"]] == ["B", "", "\ufffd"]
-
-
-@pytest.mark.parametrize("prompt_length", [1, 7, 14])
-def test_a_full_slot_ends_the_answer_with_length(prompt_length: int) -> None:
-    runner = ScriptedRunner(max_length=16, reply=lambda prompt: [1] * 99)
-    output = generate(runner, request("r", range(1, prompt_length + 1), replace(GREEDY, max_tokens=99)))["r"]
-    assert (output.tokens, output.finish) == (16 - prompt_length, FinishReason.LENGTH)
-
-
-def test_a_prompt_that_leaves_no_room_is_refused_at_once() -> None:
-    engine = make_engine(ScriptedRunner(max_length=16), Listener())
-    with pytest.raises(ContextLengthExceeded) as refusal:
-        engine.submit(request("r", range(15)))
-    assert (refusal.value.prompt_tokens, refusal.value.limit) == (15, 14)
-
-
 def test_an_abort_takes_effect_before_the_next_step() -> None:
     gate = HeldGate()
     with running(scripted("ABCDEFGH", slots=2, gate=gate)) as (engine, listener):
@@ -236,95 +146,6 @@ def test_an_abort_during_the_prompt_frees_the_slot() -> None:
     assert listener.whole("next").finish is not FinishReason.ABORTED
 
 
-def test_a_failed_prompt_ends_only_its_own_sequence() -> None:
-    """Calls: 0 reads a, 1 reads b and raises, 2 decodes a."""
-    runner = scripted("ABCD", fail_at={1})
-    outputs = generate(runner, request("a", (1, 2)), request("b", (3, 4)), request("c", (5, 6)))
-    assert outputs["a"].text == "ABCD"
-    assert (outputs["b"].finish, outputs["b"].tokens) == (FinishReason.FAILED, 0)
-    assert outputs["c"].text == "ABCD"
-
-
-def test_a_failed_decode_call_ends_its_rows_and_not_the_prompt_beside_it() -> None:
-    """Calls: 0 reads a, 1 reads b, 2 decodes a and raises."""
-    outputs = generate(scripted("ABCD", fail_at={2}), request("a", (1, 2)), request("b", (3, 4)))
-    assert (outputs["a"].text, outputs["a"].finish) == ("A", FinishReason.FAILED)
-    assert outputs["b"].text == "ABCD"
-
-
-def test_nothing_that_a_failed_call_touched_is_reused() -> None:
-    with running(ScriptedRunner(fail_at={3})) as (engine, listener):
-        for name in ("a", "again"):
-            engine.submit(request(name, range(1, 9)))
-            listener.until_ended(name)
-    assert listener.whole("a").finish is FinishReason.FAILED
-    assert listener.whole("again").cached_tokens == 0
-
-
-def test_a_failed_move_ends_the_step_and_forgets_what_slots_keep() -> None:
-    """The first copy fails: it is the twin's, whose prefix is found in the running sequence a."""
-    runner = FailingCopy(slots=3)
-    with running(runner) as (engine, listener):
-        engine.submit(request("old", range(30, 50)))
-        listener.until_ended("old")
-        engine.submit(request("a", range(1, 30), replace(GREEDY, max_tokens=60)))
-        engine.submit(request("twin", range(1, 30)))
-        listener.until_ended("a", "twin")
-        for name, prompt in (("again", range(1, 30)), ("old again", range(30, 50))):
-            engine.submit(request(name, prompt))
-            listener.until_ended(name)
-    assert {listener.whole(name).finish for name in ("a", "twin")} == {FinishReason.FAILED}
-    for name in ("again", "old again"):
-        assert listener.whole(name).cached_tokens == 0
-        assert listener.whole(name).finish is not FinishReason.FAILED
-
-
-class FailingCopy(ScriptedRunner):
-    """No copy ever succeeds."""
-
-    def copy(self, source: int, target: int, length: int) -> None:
-        raise RuntimeError("scripted failure of a copy")
-
-
-def test_three_failures_in_a_row_are_reported_until_a_call_succeeds() -> None:
-    with running(ScriptedRunner(slots=1, fail_at={0, 1, 2})) as (engine, listener):
-        for index in range(4):
-            engine.submit(request(f"r{index}"))
-            listener.until_ended(f"r{index}")
-            failure = listener.stats[-1].failure
-            assert (failure is not None) == (index == 2)
-            if failure is not None:
-                assert failure == "The last 3 prefill calls of the runner failed."
-        assert engine.stats.failure is None
-
-
-def test_decode_calls_that_always_fail_are_reported_although_prompts_succeed() -> None:
-    """Calls: a prompt is read, its first decode call fails, and so on."""
-    with running(ScriptedRunner(slots=1, fail_at={1, 3, 5})) as (engine, listener):
-        for index in range(4):
-            engine.submit(request(f"r{index}"))
-            listener.until_ended(f"r{index}")
-            assert (listener.stats[-1].failure is not None) == (index == 2)
-
-
-def test_logits_that_are_not_numbers_fail_their_row_alone() -> None:
-    runner = NotANumberRunner(slots=2)
-    outputs = generate(runner, request("bad", (9, 9)), request("good", (1, 2)))
-    assert outputs["bad"].finish is FinishReason.FAILED
-    assert outputs["good"].finish is not FinishReason.FAILED
-    assert outputs["good"] == generate(ScriptedRunner(slots=2), request("good", (1, 2)))["good"]
-
-
-class NotANumberRunner(ScriptedRunner):
-    """Decodes the row of slot 0 to nonsense."""
-
-    def decode(self, first_slot, tokens, positions, best=None):  # type: ignore[no-untyped-def]
-        logits = super().decode(first_slot, tokens, positions, best)
-        if first_slot == 0:
-            logits[0, 5] = float("nan")
-        return logits
-
-
 def test_closing_ends_what_lives_with_stopped_and_closes_the_runner() -> None:
     gate = HeldGate()
     runner = scripted("ABCDEFGH", slots=2, gate=gate)
@@ -357,49 +178,6 @@ def test_closing_an_engine_that_never_started_ends_what_waits() -> None:
     engine.close()
     listener.until_ended("a")
     assert listener.whole("a").finish is FinishReason.STOPPED
-
-
-def test_a_broken_engine_fails_what_lives_and_refuses_the_rest() -> None:
-    """A listener that raises stands for any bug on the engine's thread."""
-    listener = BrokenListener()
-    engine = make_engine(scripted("ABC"), listener)
-    engine.start()
-    engine.submit(request("a"))
-    listener.until_ended("a")
-    assert (listener.whole("a").text, listener.whole("a").finish) == ("A", FinishReason.FAILED)
-    with pytest.raises(EngineStopped):
-        engine.submit(request("b"))
-    engine.close()
-    assert engine.stats.failure is not None
-
-
-class BrokenListener(Listener):
-    """Raises at the first delivery, as if it had never come, and then works."""
-
-    broken = True
-
-    def deliver(self, outputs: Outputs, stats: EngineStats) -> None:
-        if self.broken:
-            self.broken = False
-            raise RuntimeError("broken")
-        super().deliver(outputs, stats)
-
-
-def test_every_request_ends_exactly_once_whatever_fails() -> None:
-    """Random failures of prompts, decode calls and moves, with aborts in between."""
-    generator = random.Random(7)
-    requests = random_requests(60, seed=3)
-    runner = ScriptedRunner(slots=4, fail_at={number for number in range(2000) if generator.random() < 0.03})
-    with running(runner) as (engine, listener):
-        for each in requests:
-            engine.submit(each)
-            if generator.random() < 0.2:
-                engine.abort(each.id)
-        listener.until_ended(*(each.id for each in requests))
-        last = listener.stats[-1]
-    finishes = [listener.whole(each.id).finish for each in requests]
-    assert {FinishReason.FAILED, FinishReason.LENGTH} <= set(finishes)
-    assert (last.running, last.waiting, last.idle_slots) == (0, 0, 4)
 
 
 def test_stats_count_what_was_done() -> None:

@@ -12,7 +12,7 @@ from inference.fakes import ScriptedRunner
 from service.__main__ import leave, main
 from service.models.loading import PreparedModel, Report
 from service.models.spec import ModelSpec
-from tests.service.served import END, TOKENIZER, encode, scripted
+from tests.service.scripted_model import END, TOKENIZER, encode, scripted
 
 
 def prepare_scripted(spec: ModelSpec, settings: Settings, report: Report) -> PreparedModel:

@@ -13,7 +13,8 @@ from answerd.v1.event_pb2 import ResponseEvent
 from answerd.v1.item_pb2 import ItemStatus
 from answerd.v1.response_pb2 import IncompleteReason, Response, ResponseStatus
 from answerd.v1.stored_response_pb2 import DeleteResponseRequest, GetResponseRequest
-from tests.service.served import WAIT, Served, final, names, read_until, refusal, serving
+from tests.service.scripted_model import WAIT
+from tests.service.served import Served, final, names, read_until, refusal, serving
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from answerd.v1.stored_response_pb2 import GetResponseRequest
 from service.store import Store
 from tests.service.conftest import ANSWERS, LONG
 from tests.service.failing_store import FailingStore
-from tests.service.served import WAIT, Served, final, names, read_until, serving, text_of
+from tests.service.scripted_model import WAIT
+from tests.service.served import Served, final, names, read_until, serving, text_of
 
 # Those that come while the answer is generated, and those that come when it is.
 DURING = ("created", "in_progress", "output_item_added", "content_part_added", "output_text_delta")

@@ -12,7 +12,8 @@ from answerd.v1.event_pb2 import ResponseEvent
 from answerd.v1.include_pb2 import Include
 from answerd.v1.logprob_pb2 import LogProb
 from answerd.v1.stored_response_pb2 import GetResponseRequest
-from tests.service.served import WAIT, Served, final, serving
+from tests.service.scripted_model import WAIT
+from tests.service.served import Served, final, serving
 
 LOGPROBS: list[dict[str, Any]] = [
     {"logprobs": True},

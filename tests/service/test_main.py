@@ -25,8 +25,9 @@ from inference.types import EngineStopped, ModelFileError
 from service.__main__ import run
 from service.models.loading import PreparedModel, Report
 from service.models.spec import ModelSpec
+from tests.service.scripted_model import WAIT
 from tests.service.scripted_service import prepare_scripted
-from tests.service.served import WAIT, final, read_until, text_of
+from tests.service.served import final, read_until, text_of
 from tests.service.test_server import SERVING, until_health_is
 from tests.support.processes import Processes
 

@@ -11,7 +11,8 @@ import pytest
 
 from answerd.v1.create_response_pb2 import DrySequenceBreakers
 from answerd.v1.response_pb2 import Response
-from tests.service.served import TOKENIZER, Served, encode, refusal, serving, text_of
+from tests.service.scripted_model import TOKENIZER, encode
+from tests.service.served import Served, refusal, serving, text_of
 
 GREEDY: dict[str, Any] = {"temperature": 0}
 DRAWN: dict[str, Any] = {"temperature": 1, "seed": 7}

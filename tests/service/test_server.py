@@ -22,7 +22,8 @@ from answerd.v1.stored_response_pb2 import GetResponseRequest
 from service.server import SERVICE_NAME, PortTaken, Server, bind
 from service.store import Bounds, open_store
 from tests.service.conftest import ANSWERS, LONG
-from tests.service.served import WAIT, Served, bound_port, final, names, read_until, refusal, serving, text_of
+from tests.service.scripted_model import WAIT
+from tests.service.served import Served, bound_port, final, names, read_until, refusal, serving, text_of
 
 Call = Any  # the stubs know it as generic, grpc does not
 SERVING = health_pb2.HealthCheckResponse.SERVING

@@ -15,7 +15,8 @@ from answerd.v1.stored_response_pb2 import DeleteResponseRequest, GetResponseReq
 from service.store import ParentNotFound, Store
 from tests.service.conftest import ANSWERS, LONG
 from tests.service.failing_store import FailingStore
-from tests.service.served import WAIT, Served, final, names, read_until, refusal, serving, text_of
+from tests.service.scripted_model import WAIT
+from tests.service.served import Served, final, names, read_until, refusal, serving, text_of
 
 
 @pytest.fixture

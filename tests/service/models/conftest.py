@@ -13,7 +13,7 @@ from inference.fakes import ScriptedRunner
 from inference.types import ModelFileError
 from service.models.loading import LoadedModel, PreparedModel, Report
 from service.models.spec import ModelSpec
-from tests.service.served import CHATML, END, TOKENIZER, WAIT, Gate, decode, encode, scripted
+from tests.service.scripted_model import CHATML, END, TOKENIZER, WAIT, Gate, decode, encode, scripted
 
 
 @dataclass

@@ -15,7 +15,8 @@ from inference.types import GenerationRequest, ModelFileError, QueueFull
 from service.errors import Reason, ServiceError, TryLater
 from service.models.catalogue import RETRY_SECONDS, Models
 from tests.service.models.conftest import Shelf
-from tests.service.served import WAIT, Clock, a_spec, catalogue, encode
+from tests.service.scripted_model import WAIT, Clock, a_spec, encode
+from tests.service.served import catalogue
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from inference.fakes import ScriptedRunner
 from inference.types import ModelFileError
 from service.models.loading import check_fits
 from service.models.memory import cache_size, memory_limit, resident, weights_size
-from tests.service.served import TOKENIZER, a_spec, scripted
+from tests.service.scripted_model import TOKENIZER, a_spec, scripted
 
 MACHINE = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 

@@ -7,7 +7,7 @@ from inference.fakes import ScriptedRunner
 from inference.stream import AsyncEngine
 from inference.types import ContextLengthExceeded
 from service.models.served import LONG_TEXT, ServedModel
-from tests.service.served import CHATML, END, TOKEN_BYTES, TOKENIZER, decode
+from tests.service.scripted_model import CHATML, END, TOKEN_BYTES, TOKENIZER, decode
 
 
 @pytest.fixture

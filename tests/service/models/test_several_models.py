@@ -18,7 +18,8 @@ from answerd.v1.responses_service_pb2_grpc import ResponsesServiceStub
 from service.server import Server
 from service.store import Bounds, open_store
 from tests.service.models.conftest import Shelf
-from tests.service.served import WAIT, a_spec, bound_port, catalogue, fault_of, final, refusal, text_of
+from tests.service.scripted_model import WAIT, a_spec
+from tests.service.served import bound_port, catalogue, fault_of, final, refusal, text_of
 
 
 class Client:

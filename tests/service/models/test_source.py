@@ -7,7 +7,7 @@ import pytest
 
 from inference.types import ModelFileError
 from service.models.source import check_source, find_model
-from tests.service.served import a_spec
+from tests.service.scripted_model import a_spec
 
 
 @pytest.mark.parametrize("source", [None, "default"])

@@ -1,0 +1,134 @@
+"""Responses that are stored: who gets, deletes and continues them, running or ended, over a real connection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import grpc
+
+from answerd.v1.item_pb2 import ItemStatus
+from answerd.v1.response_pb2 import Response, ResponseStatus
+from answerd.v1.stored_response_pb2 import DeleteResponseRequest, GetResponseRequest
+from tests.service.conftest import ANSWERS, LONG
+from tests.service.scripted_model import WAIT
+from tests.service.served import Served, final, names, read_until, record_of, refusal, serving, settled, text_of
+
+
+async def test_whoever_saw_the_last_event_can_get_the_same_response(served: Served) -> None:
+    response = await served.answer("hi")
+    assert await served.stub.GetResponse(GetResponseRequest(id=response.id), timeout=WAIT) == response
+
+
+async def test_a_running_response_can_be_got_with_its_text_so_far(served: Served) -> None:
+    served.gate.hold_after(3)
+    call = served.create("long")
+    events = await read_until(call, "output_text_delta")
+    id = events[0].created.response.id
+    response = await served.stub.GetResponse(GetResponseRequest(id=id), timeout=WAIT)
+    assert response.status == ResponseStatus.RESPONSE_STATUS_IN_PROGRESS
+    assert response.output[0].message.status == ItemStatus.ITEM_STATUS_IN_PROGRESS
+    assert LONG.startswith(text_of(response))
+    assert text_of(response)
+    served.gate.open()
+    assert text_of(final([event async for event in call])) == LONG
+
+
+async def test_deleting_a_running_response_cancels_it(served: Served) -> None:
+    served.gate.hold_after(3)
+    call = served.create("long")
+    events = await read_until(call, "output_text_delta")
+    id = events[0].created.response.id
+    reply = await served.stub.DeleteResponse(DeleteResponseRequest(id=id), timeout=WAIT)
+    assert (reply.id, reply.deleted) == (id, True)
+    # At once, although the engine has not noticed yet: its call of the model is still held.
+    get = served.stub.GetResponse(GetResponseRequest(id=id), timeout=WAIT)
+    assert (await refusal(get)).reason == "RESPONSE_NOT_FOUND"
+    served.gate.open()
+    rest = [event async for event in call]
+    assert names(rest)[-1] == "incomplete"
+    assert final(rest).status == ResponseStatus.RESPONSE_STATUS_CANCELLED
+    await settled(served)
+    assert (await served.store.counts()).records == 0
+
+
+async def test_a_deleted_response_can_be_neither_got_deleted_nor_continued(served: Served) -> None:
+    id = (await served.answer("hi")).id
+    await served.stub.DeleteResponse(DeleteResponseRequest(id=id), timeout=WAIT)
+    get = await refusal(served.stub.GetResponse(GetResponseRequest(id=id), timeout=WAIT))
+    delete = await refusal(served.stub.DeleteResponse(DeleteResponseRequest(id=id), timeout=WAIT))
+    follow_up = await refusal(served.create("hi", previous_response_id=id))
+    assert [get.reason, delete.reason] == ["RESPONSE_NOT_FOUND"] * 2
+    assert follow_up.reason == "PREVIOUS_RESPONSE_NOT_FOUND"
+
+
+async def test_a_foreign_response_is_like_an_unknown_one(tmp_path: Path) -> None:
+    def owner_of(key: str | None) -> str | None:
+        return key
+
+    def key(owner: str) -> tuple[tuple[str, str], ...]:
+        return (("authorization", f"Bearer {owner}"),)
+
+    async with serving(tmp_path, ANSWERS, owner_of=owner_of) as served:
+        theirs = (await served.answer("hi", caller=key("alice"))).id
+        faults = []
+        for id in (theirs, "resp_nobody"):
+            requests = (
+                served.stub.GetResponse(GetResponseRequest(id=id), metadata=key("bob"), timeout=WAIT),
+                served.stub.DeleteResponse(DeleteResponseRequest(id=id), metadata=key("bob"), timeout=WAIT),
+                served.create("hi", previous_response_id=id, caller=key("bob")),
+            )
+            found = [await refusal(request) for request in requests]
+            faults.append([(fault.code, fault.reason, fault.message.replace(id, "ID")) for fault in found])
+        assert faults[0] == faults[1]
+        request = GetResponseRequest(id=theirs)
+        assert (await served.stub.GetResponse(request, metadata=key("alice"), timeout=WAIT)).id == theirs
+
+
+async def test_a_foreign_running_response_is_like_an_unknown_one(tmp_path: Path) -> None:
+    async with serving(tmp_path, ANSWERS, owner_of=lambda key: key) as served:
+        served.gate.hold_after(3)
+        call = served.create("long", caller=(("authorization", "Bearer alice"),))
+        id = (await read_until(call, "output_text_delta"))[0].created.response.id
+        bob = (("authorization", "Bearer bob"),)
+        get = served.stub.GetResponse(GetResponseRequest(id=id), metadata=bob, timeout=WAIT)
+        delete = served.stub.DeleteResponse(DeleteResponseRequest(id=id), metadata=bob, timeout=WAIT)
+        assert [(await refusal(get)).reason, (await refusal(delete)).reason] == ["RESPONSE_NOT_FOUND"] * 2
+        served.gate.open()
+        assert final([event async for event in call]).status == ResponseStatus.RESPONSE_STATUS_COMPLETED
+
+
+async def test_a_response_that_still_runs_cannot_be_continued(served: Served) -> None:
+    served.gate.hold_after(3)
+    call = served.create("long")
+    id = (await read_until(call, "output_text_delta"))[0].created.response.id
+    fault = await refusal(served.create("hi", previous_response_id=id))
+    assert (fault.code, fault.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "PREVIOUS_RESPONSE_NOT_USABLE")
+    assert "in_progress" in fault.message
+    served.gate.open()
+    await read_until(call, "completed")
+
+
+async def test_a_response_that_is_not_to_be_kept_is_not(served: Served) -> None:
+    response = await served.answer("hi", store=False)
+    assert text_of(response) == "hello"
+    assert not response.store
+    assert (await served.store.counts()).records == 0
+    fault = await refusal(served.create("hi", previous_response_id=response.id))
+    assert fault.reason == "PREVIOUS_RESPONSE_NOT_FOUND"
+
+
+async def test_the_text_so_far_is_stored_at_most_once_a_second(served: Served) -> None:
+    served.gate.hold_after(0)
+    call = served.create("long")
+    id = (await read_until(call, "output_text_delta"))[0].created.response.id
+    assert text_of(Response.FromString((await record_of(served, id)).response)) == ""
+    served.clock.now += 1.5
+    stored = []
+    for _ in range(4):
+        served.gate.hold_after(1)
+        await read_until(call, "output_text_delta")
+        # What a delta writes is written when the next one is read.
+        stored.append(len(text_of(Response.FromString((await record_of(served, id)).response))))
+    assert stored[1:] == [2, 2, 2]
+    served.gate.open()
+    await read_until(call, "completed")
