@@ -14,6 +14,7 @@ from tokenizers.models import BPE
 
 from inference.tokenizer import Tokenizer
 from inference.types import ContextLengthExceeded, ModelFileError
+from tests.inference.held_text import WAIT, HeldText, held_tokenizer
 from tests.inference.tiny_tokenizer import CONTROL, THINK, save_tiny_tokenizer, tiny_tokenizer
 
 TINY = Tokenizer(tiny_tokenizer())
@@ -69,6 +70,29 @@ def test_threads_that_share_a_tokenizer_do_not_change_each_others_kind_of_segmen
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(encode, [True, False, True, False]))
     assert results == [{(2,) * 50}, {plain}, {(2,) * 50}, {plain}]
+
+
+def test_a_short_text_does_not_wait_for_a_long_one_on_another_thread() -> None:
+    held = HeldText("a long text")
+    tokenizer = Tokenizer(held_tokenizer(held))
+    with ThreadPoolExecutor(2) as pool:
+        long = pool.submit(tokenizer.encode, [("a long text", False)])
+        try:
+            assert held.reached.wait(WAIT)
+            for kind in (True, False):
+                assert pool.submit(tokenizer.encode, [("hi", kind)]).result(WAIT)
+            assert not long.done()
+        finally:
+            held.let_go.set()
+        assert long.result(WAIT)
+
+
+def test_a_prompt_is_neither_cut_nor_filled_up_whatever_the_file_says() -> None:
+    limited = tiny_tokenizer()
+    limited.enable_truncation(3)
+    limited.enable_padding(length=20)
+    for kind in (True, False):
+        assert Tokenizer(limited).encode([("five.", kind)]) == TINY.encode([("five.", kind)])
 
 
 def test_the_interpreter_runs_on_while_a_long_text_is_encoded() -> None:
