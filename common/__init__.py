@@ -1,1 +1,1 @@
-"""What the service and the facade share: settings and logging. Knows neither of them, nor the model."""
+"""What the service and the facade share: settings, logging and guarded output. Knows neither of them, nor the model."""

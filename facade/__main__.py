@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from common.logging import configure_logging
+from common.output import protect_output
 from common.settings import Settings, SettingsError, load_settings
 from facade.server import Facade, ListenError
 
@@ -58,13 +59,14 @@ def _on_signal(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
 
 
 def _refuse(sentence: str, status: int) -> int:
-    print(f"answerd: {sentence}", file=sys.stderr, flush=True)
+    print(f"answerd: {sentence}", file=sys.stderr)
     return status
 
 
 def _say(sentence: str) -> None:
-    print(f"answerd: {sentence}", flush=True)
+    print(f"answerd: {sentence}")
 
 
 if __name__ == "__main__":
+    protect_output()
     sys.exit(main(sys.argv[1:], os.environ))

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
+from common.output import protect_output
 from common.settings import Settings, SettingsError, load_settings
 from launcher.ports import why_not
 from launcher.supervisor import Supervisor
@@ -38,8 +39,7 @@ def child_environ(settings: Settings, environ: Mapping[str, str]) -> dict[str, s
     """`environ` with every setting that was given, by flag or variable, as the variable that both children read."""
     given = settings.model_dump(include=settings.model_fields_set, exclude_none=True)
     variables = {f"ANSWERD_{name.upper()}": _text(value) for name, value in given.items()}
-    # The lines that say where the processes listen appear at once in a file, too.
-    return {**HUGE_PAGES, **environ, **variables, "PYTHONUNBUFFERED": "1"}
+    return {**HUGE_PAGES, **environ, **variables}
 
 
 def _text(value: object) -> str:
@@ -54,6 +54,7 @@ def _refuse(sentence: str) -> int:
 
 
 if __name__ == "__main__":
+    protect_output()
     try:
         sys.exit(main(sys.argv[1:], os.environ))
     except KeyboardInterrupt:

@@ -49,7 +49,7 @@ class Environment:
         *,
         locks: dict[str, Lock] = LOCKS,
         install: Install = install_with_pip,
-        say: Callable[[str], None] = lambda line: print(line, flush=True),
+        say: Callable[[str], None] = print,
         interpreter: str = sys.executable,
     ) -> None:
         self.root = Path(root).resolve()

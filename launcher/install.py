@@ -27,6 +27,7 @@ def main(argv: "list[str]") -> int:
     too_old = refusal(tuple(sys.version_info[:2]))
     if too_old:
         return _fail(too_old, 1)
+    from common.output import protect_output
     from launcher.environment import Environment
     from launcher.pip_install import InstallError
 
@@ -35,6 +36,7 @@ def main(argv: "list[str]") -> int:
     parser.add_argument("--cuda", action="store_true", help="also the CUDA and cuDNN libraries")
     parser.add_argument("--root", default=ROOT, help="the folder of the lock files (default: this checkout)")
     chosen = parser.parse_args(argv)
+    protect_output()
     # A terminated install unwinds like an interrupted one, so that pip ends with it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

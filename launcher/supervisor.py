@@ -23,6 +23,8 @@ SAME_REQUEST_SECONDS = 1.0
 class Supervisor:
     """Starts every command of `commands` (by name), each in a session of its own, with the environment `environ`.
 
+    It acts first and speaks then: its words may go to a terminal that stands still, or to nobody. `say` raises nothing.
+
     The first stop signal becomes one SIGTERM to each; whatever still runs `patience` seconds later, or when a second
     signal comes, is killed. A command that ends by itself stops the others.
     """
@@ -34,7 +36,7 @@ class Supervisor:
         environ: Mapping[str, str],
         patience: float,
         same_request: float = SAME_REQUEST_SECONDS,
-        say: Callable[[str], None] = lambda line: print(f"answerd: {line}", file=sys.stderr, flush=True),
+        say: Callable[[str], None] = lambda line: print(f"answerd: {line}", file=sys.stderr),
     ) -> None:
         self._commands = commands
         self._environ = environ
@@ -70,19 +72,19 @@ class Supervisor:
                     command, env=self._environ, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=tie
                 )
             except OSError as error:
-                self._fail(f"the {name} cannot be started: {error.strerror}: {command[0]}", 1)
                 self._stop()
+                self._fail(f"the {name} cannot be started: {error.strerror}: {command[0]}", 1)
                 return
 
     def _on_stop_signal(self, number: signal.Signals) -> None:
         now = time.monotonic()
         if self._asked_at is None:
             self._asked_at = now
-            self._say(f"{number.name} received, stopping (a second one ends at once) ...")
             self._stop()
+            self._say(f"{number.name} received, stopping (a second one ends at once) ...")
         elif now - self._asked_at >= self._same_request and not self._killed:
-            self._fail(f"{number.name} received again, ending at once.", 128 + number)
             self._kill()
+            self._fail(f"{number.name} received again, ending at once.", 128 + number)
 
     def _collect_ended(self) -> None:
         for name, process in list(self._running.items()):
@@ -96,16 +98,16 @@ class Supervisor:
         if unasked:
             others = " and ".join(f"the {other}" for other in self._running)
             also = f"; stopping {others} too" if others else ""
-            self._fail(f"the {name} {describe(status)}{also}. Its last lines above say why.", exit_status(status) or 1)
             self._stop()
+            self._fail(f"the {name} {describe(status)}{also}. Its last lines above say why.", exit_status(status) or 1)
         elif status not in (0, -signal.SIGTERM) and not self._killed:
             self._fail(f"the {name} {describe(status)} while stopping.", exit_status(status))
 
     def _on_deadline(self) -> None:
         if not self._killed:
             names = " and ".join(f"the {name}" for name in self._running)
-            self._fail(f"{names} did not stop within {self._patience:g} s: killed.", 1)
             self._kill()
+            self._fail(f"{names} did not stop within {self._patience:g} s: killed.", 1)
 
     def _stop(self) -> None:
         if self._deadline is None:
@@ -124,15 +126,16 @@ class Supervisor:
         return max(0.0, self._deadline - time.monotonic())
 
     def _fail(self, sentence: str, status: int) -> None:
-        self._say(sentence)
         self._status = self._status or status
+        self._say(sentence)
 
 
 def describe(status: int) -> str:
     """How a process ended, in words, from a status as `Popen.returncode` has it."""
     if status >= 0:
         return f"ended with exit status {status}"
-    name = signal.Signals(-status).name
+    # Not every number has a name: real-time signals do not.
+    name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"
     hint = " (the system does that when memory runs out)" if name == "SIGKILL" else ""
     return f"was ended by {name}{hint}"
 

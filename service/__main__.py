@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack
 from typing import Literal
 
 from common.logging import configure_logging, get_logger
+from common.output import protect_output
 from common.settings import Settings, SettingsError, load_settings
 from inference.engine import BROKE
 from inference.types import EngineStopped, InferenceError
@@ -48,7 +49,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str], prepare: Prepare = pre
         configure_logging(settings.log_format, settings.log_level)
         asyncio.run(run(settings, prepare))
     except START_ERRORS as error:
-        print(f"answerd: {error}", file=sys.stderr, flush=True)
+        print(f"answerd: {error}", file=sys.stderr)
         return 2 if isinstance(error, SettingsError) else 1
     return 0
 
@@ -145,17 +146,16 @@ def _bounds(settings: Settings) -> Bounds:
 
 
 def _say(line: str) -> None:
-    print(f"answerd: {line}", flush=True)
+    print(f"answerd: {line}")
 
 
 def leave(status: int) -> None:
     """Ends the process, at once if a model is still loading: native code must not meet the interpreter's end."""
     if is_at_work():
-        sys.stdout.flush()
-        sys.stderr.flush()
         os._exit(status)
     sys.exit(status)
 
 
 if __name__ == "__main__":
+    protect_output()
     leave(main(sys.argv[1:], os.environ))

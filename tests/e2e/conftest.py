@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -25,16 +26,16 @@ class Fleet:
         self.servers: list[Server] = []
         self._closed: list[Server] = []
 
-    def begin(self, **settings: object) -> Server:
-        """Starts one and does not wait for it."""
+    def begin(self, output: int = subprocess.PIPE, **settings: object) -> Server:
+        """Starts one and does not wait for it. output: as in Server."""
         store = f"sqlite:///{self._folder / f'{len(self.servers)}.db'}"
-        server = Server({"cache_dir": self.cache, "store": store, **settings})
+        server = Server({"cache_dir": self.cache, "store": store, **settings}, output)
         self.servers.append(server)
         return server
 
-    def start(self, **settings: object) -> Server:
+    def start(self, output: int = subprocess.PIPE, **settings: object) -> Server:
         """Starts one that is ready."""
-        server = self.begin(**settings)
+        server = self.begin(output, **settings)
         server.wait_until_ready()
         return server
 

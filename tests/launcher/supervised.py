@@ -4,6 +4,7 @@ import json
 import os
 import sys
 
+from common.output import protect_output
 from launcher.supervisor import Supervisor
 
 
@@ -15,4 +16,5 @@ def main(text: str) -> int:
 
 
 if __name__ == "__main__":
+    protect_output()
     sys.exit(main(sys.argv[1]))

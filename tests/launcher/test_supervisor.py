@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from launcher.supervisor import describe
 from tests.support.processes import Processes
 
 pytestmark = pytest.mark.timeout(60)
@@ -160,6 +161,11 @@ def test_a_child_that_is_killed_stops_the_other_and_the_end_says_so(launch: Laun
     assert status == 128 + signal.SIGKILL
     assert "the facade was ended by SIGKILL" in output
     assert "service finished" in output
+
+
+def test_a_signal_without_a_name_is_told_by_its_number() -> None:
+    assert describe(-signal.SIGTERM) == "was ended by SIGTERM"
+    assert describe(-(signal.SIGRTMIN + 1)) == f"was ended by signal {signal.SIGRTMIN + 1}"
 
 
 def test_a_child_that_ends_unasked_without_an_error_is_a_failure(launch: Launch) -> None:

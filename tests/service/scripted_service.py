@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 
+from common.output import protect_output
 from common.settings import Settings
 from inference.fakes import ScriptedRunner
 from service.__main__ import leave, main
@@ -28,4 +29,5 @@ def prepare_scripted(spec: ModelSpec, settings: Settings, report: Report) -> Pre
 
 
 if __name__ == "__main__":
+    protect_output()
     leave(main(sys.argv[1:], os.environ, prepare_scripted))

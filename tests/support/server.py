@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from io import StringIO
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -94,12 +95,13 @@ class Log:
 
 
 class Server:
-    """One running answerd. `settings` are named as in Settings; ports are found if not among them.
+    """One running answerd. `settings` are named as in Settings; ports are found if not among them. `output`: a
+    descriptor for what it prints, instead of `log`.
 
     Always to be closed; `running` sees to that.
     """
 
-    def __init__(self, settings: Mapping[str, object]) -> None:
+    def __init__(self, settings: Mapping[str, object], output: int = subprocess.PIPE) -> None:
         self.settings = {"http_port": unused_port(), "grpc_port": unused_port(), "log_format": "json", **settings}
         self.url = f"http://{HOST}:{self.settings['http_port']}"
         self.grpc_target = f"{HOST}:{self.settings['grpc_port']}"
@@ -108,13 +110,12 @@ class Server:
             env=clean_environ(self.settings),
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
         )
-        assert self._process.stdout is not None
-        self.log = Log(self._process.stdout)
+        self.log = Log(self._process.stdout or StringIO())
 
     @property
     def store_path(self) -> Path:
