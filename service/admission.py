@@ -12,6 +12,7 @@ from answerd.v1.input_pb2 import ItemList
 from answerd.v1.response_pb2 import Response
 from inference.types import GenerationRequest
 from service.background import Background
+from service.constraints import constraints_of
 from service.echo import initial_response, is_stored
 from service.generation import RunningResponse
 from service.history import chat_messages, load_history, normalise_input
@@ -70,14 +71,17 @@ class Admission:
         choices = choices_of(request)
         model.engine.check_room(choices)
         prompt = await self._prompt(owner, request, items, model)
+        constraints = await constraints_of(request, model, choices)
         sampling = sampling_params(
             request, default_max_tokens=self._default_max_output_tokens, context=model.context_length
         )
         response = initial_response(request, id=new_response_id(), model=model.name, created_at=int(self._now()))
         generations = model.engine.submit_together(
             [
-                GenerationRequest(f"{response.id}/{index}", prompt, params, domain=owner)
-                for index, params in enumerate(of_each_choice(sampling, choices))
+                GenerationRequest(f"{response.id}/{index}", prompt, params, owner, constraint)
+                for index, (params, constraint) in enumerate(
+                    zip(of_each_choice(sampling, choices), constraints, strict=True)
+                )
             ]
         )
         recorder = self._recorder(owner, request, items, response) if is_stored(request) else None

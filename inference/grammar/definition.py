@@ -7,9 +7,8 @@ from typing import Any
 from llguidance import LLMatcher
 
 from inference.grammar.errors import GrammarError
-from inference.grammar.grammar import Grammar, GrammarKind
+from inference.grammar.grammar import MAX_LENGTH, Grammar, GrammarKind
 
-MAX_LENGTH = 2**18  # characters; the compiler's time and its depth of recursion grow with them
 # JSON on one line as `json.dumps` writes it. Where white space is free, a small model goes on with it for ever.
 LAYOUT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 # With "u", a property's name can be said a second time in other letters, past the schema of that property.

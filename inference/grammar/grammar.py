@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum
 
+MAX_LENGTH = 2**18  # characters; the compiler's time and its depth of recursion grow with them
+
 
 class GrammarKind(Enum):
     """The notation of a grammar."""

@@ -124,7 +124,7 @@ class Models:
             watcher.cancel()
         for place in self._places:
             if place.served is not None:
-                await place.served.engine.close()
+                await place.served.close()
 
     def _find(self, name: str) -> Place | None:
         if name == DEFAULT_MODEL:
@@ -214,7 +214,7 @@ class Models:
         if watcher is not asyncio.current_task():
             watcher.cancel()
         # A close that is under way frees the memory whether or not somebody waits.
-        await asyncio.shield(asyncio.ensure_future(served.engine.close()))
+        await asyncio.shield(asyncio.ensure_future(served.close()))
         await asyncio.to_thread(give_back)
         log.info("a model was unloaded", model=place.name)
 

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from common.settings import Settings
+from inference.grammar.compiler import GrammarCompiler
+from inference.grammar.vocabulary import Vocabulary
 from inference.model import ModelDirectory, precisions_for
 from inference.options import DEFAULTS, EngineOptions
 from inference.runner import Runner
 from inference.stream import AsyncEngine
 from inference.types import ModelFileError
+from service.models.grammars import Grammars
 from service.models.memory import cache_size, memory_limit, resident, weights_size
 from service.models.served import ServedModel
 from service.models.source import find_model
@@ -113,8 +116,16 @@ def serve(model: LoadedModel, queue_limit: int, name: str | None = None) -> Serv
         model.runner, model.token_bytes, config.eos_token_ids, queue_limit=queue_limit, options=model.options
     )
     engine.start()
-    name = name or config.name or directory.path.name
-    return ServedModel(name, config.created, model.runner.max_length, directory.tokenizer, directory.template, engine)
+    vocabulary = Vocabulary.of(model.token_bytes, directory.tokenizer.special_tokens, config.eos_token_ids)
+    return ServedModel(
+        name or config.name or directory.path.name,
+        config.created,
+        model.runner.max_length,
+        directory.tokenizer,
+        directory.template,
+        engine,
+        Grammars(GrammarCompiler(vocabulary), engine.limit),
+    )
 
 
 def _gigabytes(size: int) -> str:

@@ -1,4 +1,4 @@
-"""A model that answers: a name, a tokenizer, a chat template and an engine that runs.
+"""A model that answers: a name, a tokenizer, a chat template, grammars and an engine that runs.
 
 It knows no calls and no responses, and not where the model came from.
 """
@@ -13,6 +13,7 @@ from inference.chat import ChatTemplate, Segment
 from inference.stream import AsyncEngine
 from inference.tokenizer import Tokenizer
 from inference.types import MIN_ROOM
+from service.models.grammars import Grammars
 
 OWNED_BY = "answerd"
 # Below it, rendering and encoding take about a millisecond: less than a thread is worth.
@@ -21,7 +22,7 @@ MANY_MESSAGES = 100
 
 
 class ServedModel:
-    """A model that answers: a name, a tokenizer, a chat template and an engine that runs."""
+    """Belongs to one event loop, that of its engine."""
 
     def __init__(
         self,
@@ -31,9 +32,11 @@ class ServedModel:
         tokenizer: Tokenizer,
         template: ChatTemplate,
         engine: AsyncEngine,
+        grammars: Grammars,
     ) -> None:
         """created: seconds since 1970. context_length: tokens of prompt and answer together, of one slot."""
         self.name, self.created, self.context_length, self.engine = name, created, context_length, engine
+        self.grammars = grammars
         self.longest_prompt = context_length - MIN_ROOM
         self._tokenizer, self._template = tokenizer, template
 
@@ -58,3 +61,8 @@ class ServedModel:
     def _encode(self, messages: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
         segments: list[Segment] = self._template.render(messages)
         return self._tokenizer.encode(segments, limit=self.longest_prompt)
+
+    async def close(self) -> None:
+        """End what lives with STOPPED; may be called more than once."""
+        await self.engine.close()
+        await self.grammars.close()

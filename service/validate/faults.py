@@ -8,6 +8,7 @@ from collections.abc import Container
 from typing import Any
 
 from answerd.v1.create_response_pb2 import CreateResponseRequest
+from inference.grammar.grammar import MAX_LENGTH
 from service.errors import InvalidRequest, Reason, Violation, quoted
 
 MAX_TEXT = 10_485_760
@@ -63,7 +64,10 @@ class Faults:
             self.invalid(path, f"'{path}' must be 1 to 64 letters, digits, _ or -, but is {quoted(name)}.")
 
     def json_object(self, path: str, text: str) -> None:
-        if not isinstance(_parsed(text), dict):
+        """JSON text of an object, of a length that is parsed within milliseconds."""
+        if len(text) > MAX_LENGTH:
+            self.length(path, text, MAX_LENGTH)
+        elif not isinstance(_parsed(text), dict):
             self.invalid(path, f"'{path}' must be a JSON object.")
 
     def has(self, path: str) -> bool:

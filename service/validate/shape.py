@@ -6,8 +6,11 @@ from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.grammar_pb2 import Grammar, GrammarType
 from answerd.v1.text_pb2 import TextFormat, Verbosity
 from answerd.v1.tool_choice_pb2 import AllowedTools, ToolChoiceMode
+from inference.grammar.grammar import MAX_LENGTH
 from service.errors import quoted
 from service.validate.faults import Faults
+
+FORMATS = frozenset({"json_object", "json_schema"})  # that answers are held to
 
 
 def check_shape(request: CreateResponseRequest, faults: Faults) -> None:
@@ -20,6 +23,8 @@ def check_shape(request: CreateResponseRequest, faults: Faults) -> None:
         _check_format(request.text.format, faults)
     if request.HasField("grammar"):
         _check_grammar(request.grammar, request.text.format.WhichOneof("type"), faults)
+    if request.stop and (request.HasField("grammar") or request.text.format.WhichOneof("type") in FORMATS):
+        faults.invalid("stop", "'stop' would break off an answer that has to keep to a format or a grammar.")
 
 
 def _check_tools(request: CreateResponseRequest, faults: Faults) -> None:
@@ -75,10 +80,11 @@ def _check_format(format: TextFormat, faults: Faults) -> None:
 
 
 def _check_grammar(grammar: Grammar, format: str | None, faults: Faults) -> None:
-    if format not in (None, "text"):
+    if format in FORMATS:
         faults.invalid("grammar", "'grammar' cannot be combined with 'text.format'.")
     if grammar.type == GrammarType.GRAMMAR_TYPE_UNSPECIFIED:
         faults.missing("grammar.type")
     faults.choice("grammar.type", grammar.type, GrammarType.values())
     if not grammar.value:
         faults.missing("grammar.value")
+    faults.length("grammar.value", grammar.value, MAX_LENGTH)

@@ -74,10 +74,8 @@ UNSUPPORTED: tuple[NotYet, ...] = (
     NotYet("include", _includes),
     _when("tools", lambda request: len(request.tools) > 0),
     _when("tool_choice", _constrains_tools),
-    _when("text.format", lambda request: request.text.format.WhichOneof("type") in ("json_object", "json_schema")),
     _when("reasoning.effort", lambda request: request.reasoning.effort not in NO_THINKING),
     _when("truncation", lambda request: request.truncation == Truncation.TRUNCATION_AUTO),
-    _when("grammar", lambda request: request.HasField("grammar")),
     _when("enable_thinking", lambda request: request.enable_thinking),
     _when("web_search_options", lambda request: request.HasField("web_search_options")),
 )

@@ -13,6 +13,7 @@ from service.validate import validate
 INVALID, MISSING = Reason.INVALID_VALUE, Reason.MISSING_REQUIRED_PARAMETER
 UNSUPPORTED_PARAMETER, UNSUPPORTED_CONTENT = Reason.UNSUPPORTED_PARAMETER, Reason.UNSUPPORTED_CONTENT
 HELLO = {"text": "Hello"}
+REGEX = {"type": "GRAMMAR_TYPE_REGEX", "value": "a"}
 FUNCTION = {"function": {"name": "look_up", "parameters": '{"type": "object"}'}}
 
 
@@ -49,6 +50,9 @@ ACCEPTED: list[dict[str, Any]] = [
     {"user": "u" * 1000, "serviceTier": "SERVICE_TIER_FLEX", "safetyIdentifier": "s" * 64, "promptCacheKey": "k" * 64},
     {"text": {"format": {"text": {}}, "verbosity": "VERBOSITY_LOW"}},
     {"text": {}},
+    {"text": {"format": {"jsonObject": {}}}},
+    {"text": {"format": {"jsonSchema": {"name": "a", "description": "b", "schema": "{}", "strict": True}}}},
+    {"grammar": REGEX, "text": {"format": {"text": {}}}},
     {"tools": [], "toolChoice": {"mode": "TOOL_CHOICE_MODE_NONE"}, "parallelToolCalls": False, "maxToolCalls": "1"},
     {"toolChoice": {"mode": "TOOL_CHOICE_MODE_AUTO"}, "parallelToolCalls": True},
     {"toolChoice": {}},
@@ -131,12 +135,18 @@ REFUSED: list[tuple[dict[str, Any], str, Reason]] = [
     ({"toolChoice": {"mode": 9}}, "tool_choice", INVALID),
     ({"maxToolCalls": "0"}, "max_tool_calls", INVALID),
     ({"text": {"format": {}}}, "text.format.type", MISSING),
-    ({"text": {"format": {"jsonObject": {}}}}, "text.format", UNSUPPORTED_PARAMETER),
+    ({"text": {"format": {"jsonSchema": {"name": "a b", "schema": "{}"}}}}, "text.format.name", INVALID),
+    ({"text": {"format": {"jsonSchema": {"name": "a", "schema": "[]"}}}}, "text.format.schema", INVALID),
     (
-        {"text": {"format": {"jsonSchema": {"name": "a", "schema": "{}"}}}},
-        "text.format",
-        UNSUPPORTED_PARAMETER,
+        {"text": {"format": {"jsonSchema": {"name": "a", "schema": '{"a":"' + "a" * 2**18 + '"}'}}}},
+        "text.format.schema",
+        INVALID,
     ),
+    ({"text": {"format": {"jsonObject": {}}}, "stop": ["}"]}, "stop", INVALID),
+    ({"text": {"format": {"jsonObject": {}}}, "grammar": REGEX}, "grammar", INVALID),
+    ({"grammar": REGEX, "stop": ["}"]}, "stop", INVALID),
+    ({"grammar": {"type": "GRAMMAR_TYPE_REGEX", "value": "a" * (2**18 + 1)}}, "grammar.value", INVALID),
+    ({"grammar": {"type": 9, "value": "a"}}, "grammar.type", INVALID),
     ({"text": {"verbosity": 9}}, "text.verbosity", INVALID),
     ({"reasoning": {"effort": "REASONING_EFFORT_LOW"}}, "reasoning.effort", UNSUPPORTED_PARAMETER),
     ({"reasoning": {"effort": 99}}, "reasoning.effort", INVALID),
@@ -167,7 +177,6 @@ REFUSED: list[tuple[dict[str, Any], str, Reason]] = [
     ({"stop": ["a", ""]}, "stop[1]", INVALID),
     ({"nChoices": 0}, "n_choices", INVALID),
     ({"nChoices": 129}, "n_choices", INVALID),
-    ({"grammar": {"type": "GRAMMAR_TYPE_REGEX", "value": "a"}}, "grammar", UNSUPPORTED_PARAMETER),
     ({"enableThinking": True}, "enable_thinking", UNSUPPORTED_PARAMETER),
     ({"webSearchOptions": {}}, "web_search_options", UNSUPPORTED_PARAMETER),
 ]

@@ -45,14 +45,16 @@ class Served:
     stub: ResponsesServiceAsyncStub
     channel: grpc.aio.Channel
 
-    def create(self, text: str = "hi", **fields: Any) -> grpc.aio.UnaryStreamCall[CreateResponseRequest, ResponseEvent]:
+    def create(
+        self, text: str = "hi", /, **fields: Any
+    ) -> grpc.aio.UnaryStreamCall[CreateResponseRequest, ResponseEvent]:
         """Begins a call. `caller` (gRPC metadata) and `timeout` go to the call, the rest into the request."""
         caller, timeout = fields.pop("caller", None), fields.pop("timeout", WAIT)
         request = CreateResponseRequest(**fields)
         request.input.text = text
         return self.stub.CreateResponse(request, metadata=caller, timeout=timeout)
 
-    async def answer(self, text: str = "hi", **fields: Any) -> Response:
+    async def answer(self, text: str = "hi", /, **fields: Any) -> Response:
         """The final state of a new response."""
         return final([event async for event in self.create(text, **fields)])
 

@@ -9,9 +9,8 @@ import time
 import pytest
 
 from inference.grammar.compiler import KEPT, GrammarCompiler
-from inference.grammar.definition import MAX_LENGTH
 from inference.grammar.errors import GrammarError
-from inference.grammar.grammar import Grammar, GrammarKind
+from inference.grammar.grammar import MAX_LENGTH, Grammar, GrammarKind
 from tests.inference.grammar.answers import VOCABULARY, answer, takes
 
 REGEX, LARK, SCHEMA, LLGUIDANCE = GrammarKind.REGEX, GrammarKind.LARK, GrammarKind.JSON_SCHEMA, GrammarKind.LLGUIDANCE

@@ -43,7 +43,7 @@ async def test_a_published_directory_answers(tmp_path: Path, save: Callable[[Pat
         async with served.engine.submit(GenerationRequest("r", prompt, sampling)) as generation:
             outputs = [output async for output in generation]
     finally:
-        await served.engine.close()
+        await served.close()
     expected = greedy(decoder, prompt, 12)
     assert sum(output.tokens for output in outputs) == len(expected)
     shown = b"".join(model.token_bytes[token] for token in expected if token not in END_TOKENS)

@@ -6,9 +6,12 @@ import pytest
 
 from inference.chat import ChatTemplate
 from inference.fakes import ScriptedRunner
+from inference.grammar.compiler import GrammarCompiler
+from inference.grammar.vocabulary import Vocabulary
 from inference.stream import AsyncEngine
 from inference.tokenizer import Tokenizer
 from inference.types import ContextLengthExceeded
+from service.models.grammars import Grammars
 from service.models.served import LONG_TEXT, ServedModel
 from tests.inference.held_text import WAIT, HeldText, held_tokenizer
 from tests.service.scripted_model import CHATML, END, TOKEN_BYTES, TOKENIZER, decode
@@ -17,7 +20,8 @@ from tests.service.scripted_model import CHATML, END, TOKEN_BYTES, TOKENIZER, de
 def served_model(tokenizer: Tokenizer) -> ServedModel:
     runner = ScriptedRunner(1, 64, TOKENIZER.vocab_size, end_token=END)
     engine = AsyncEngine(runner, TOKEN_BYTES, frozenset({END}))
-    return ServedModel("scripted", 1, 20_000, tokenizer, ChatTemplate(CHATML), engine)
+    grammars = Grammars(GrammarCompiler(Vocabulary.of(TOKEN_BYTES, {}, frozenset({END}))), limit=1)
+    return ServedModel("scripted", 1, 20_000, tokenizer, ChatTemplate(CHATML), engine, grammars)
 
 
 @pytest.fixture
