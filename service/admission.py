@@ -57,12 +57,14 @@ class Admission:
         TemplateError and InferenceError.
         """
         name = request.model or DEFAULT_MODEL
-        check_length(request, models.longest_prompt(name))
-        items = await _read(request)
-        async with models.use(name) as model:
-            check_biases(request, model.vocab_size)
-            check_choices(request, model.engine.limit)
-            return await self._submit(owner, request, items, model)
+        # From here on a stop waits for it: what was taken is answered.
+        with self._running.admission():
+            check_length(request, models.longest_prompt(name))
+            items = await _read(request)
+            async with models.use(name) as model:
+                check_biases(request, model.vocab_size)
+                check_choices(request, model.engine.limit)
+                return await self._submit(owner, request, items, model)
 
     async def _submit(
         self, owner: str, request: CreateResponseRequest, items: ItemList, model: ServedModel

@@ -4,7 +4,8 @@ It knows owners and ends, not what is generated.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from service.generation import STOPPED, RunningResponse
 
@@ -15,6 +16,8 @@ class RunningResponses:
     def __init__(self, on_end: Callable[[], None] = lambda: None) -> None:
         self._running: dict[str, RunningResponse] = {}
         self._on_end = on_end
+        self._admissions = 0
+        self._stopped = False
         self._none = asyncio.Event()
         self._none.set()
 
@@ -24,12 +27,25 @@ class RunningResponses:
     def __contains__(self, id: str) -> bool:
         return id in self._running
 
+    @contextmanager
+    def admission(self) -> Iterator[None]:
+        """Within it, a response may come to be added: `ended` waits for that, too."""
+        self._admissions += 1
+        self._none.clear()
+        try:
+            yield
+        finally:
+            self._admissions -= 1
+            self._tell_if_none()
+
     def add(self, response: RunningResponse) -> None:
-        """Keeps it until it has settled."""
+        """Keeps it until it has settled. After `stop` it ends as soon as it has begun."""
         assert response.id not in self._running, "response ids are unique"
         self._running[response.id] = response
         self._none.clear()
         response.on_settled(self._remove)
+        if self._stopped:
+            response.cut(STOPPED)
 
     def find(self, owner: str, id: str) -> RunningResponse | None:
         """A response that this owner can get by its id, or None."""
@@ -42,7 +58,8 @@ class RunningResponses:
             self._running[id].discard()
 
     def stop(self) -> None:
-        """Ends all of them, as failed because the server stops."""
+        """Ends all of them, and those that are still added, as failed because the server stops."""
+        self._stopped = True
         for response in tuple(self._running.values()):
             response.cut(STOPPED)
 
@@ -52,7 +69,7 @@ class RunningResponses:
             response.leave()
 
     async def ended(self, within: float) -> bool:
-        """Waits until none is left, at most so many seconds; whether that happened."""
+        """Waits until none is left and none is being admitted, at most so many seconds; whether that happened."""
         try:
             async with asyncio.timeout(within):
                 await self._none.wait()
@@ -62,6 +79,9 @@ class RunningResponses:
 
     def _remove(self, response: RunningResponse) -> None:
         del self._running[response.id]
-        if not self._running:
-            self._none.set()
+        self._tell_if_none()
         self._on_end()
+
+    def _tell_if_none(self) -> None:
+        if not self._running and not self._admissions:
+            self._none.set()

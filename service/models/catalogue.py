@@ -63,6 +63,7 @@ class Models:
         self._moving = asyncio.Lock()
         self._news = asyncio.Event()
         self._watchers: dict[str, asyncio.Task[None]] = {}
+        self._stopping = False
         self.broken = asyncio.Event()
 
     async def start(self) -> None:
@@ -112,7 +113,8 @@ class Models:
         return failures[0] if failures and None not in failures else None
 
     def stop_loading(self) -> None:
-        """Tells those who wait for a model that it does not come any more."""
+        """Tells those who wait for a model, or come to, that it does not come any more."""
+        self._stopping = True
         for place in self._places:
             if place.loading is not None:
                 place.loading.cancel()
@@ -137,6 +139,8 @@ class Models:
         return place
 
     async def _loaded(self, place: Place) -> ServedModel:
+        if self._stopping:
+            raise unavailable()
         if place.failed_at is not None and self._steady() < place.failed_at + RETRY_SECONDS:
             raise model_not_loaded(place.name)
         if place.loading is None:

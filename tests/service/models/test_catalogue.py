@@ -257,6 +257,9 @@ async def test_those_who_wait_when_the_server_stops_are_told(shelf: Shelf) -> No
         with pytest.raises(TryLater) as caught:
             await asking
         assert caught.value.reason is Reason.UNAVAILABLE
+        with pytest.raises(TryLater):
+            await name_of(models, "c")
+        assert await name_of(models, "a") == "a"
 
 
 async def test_an_engine_that_breaks_is_replaced_where_there_are_others(shelf: Shelf) -> None:
