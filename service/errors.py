@@ -20,7 +20,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from inference.chat import TemplateError
 from inference.types import ContextLengthExceeded, EngineStopped, QueueFull
-from service.store.errors import StoreCorrupt, StoreUnavailable
+from service.store.errors import RecordDamaged, StoreCorrupt, StoreUnavailable
 
 DOMAIN = "answerd"
 DETAILS_KEY = "grpc-status-details-bin"
@@ -200,6 +200,11 @@ def store_unavailable() -> ServiceError:
     return ServiceError(Reason.STORE_UNAVAILABLE, "The store of responses cannot be read or written at the moment.")
 
 
+def response_damaged(response_id: str) -> ServiceError:
+    message = f"Response with ID {quoted(response_id)} is damaged in the store and cannot be read; it can be deleted."
+    return ServiceError(Reason.STORE_UNAVAILABLE, message)
+
+
 def internal_error(request_id: str) -> ServiceError:
     details = {"request_id": request_id}
     return ServiceError(Reason.INTERNAL, f"Internal error (request {request_id})", details=details)
@@ -224,6 +229,8 @@ def service_error_of(error: BaseException, request_id: str) -> ServiceError:
         case TemplateError():
             # Templates are compiled at the start, so here the template refused the messages, in its own words.
             return invalid_value("input", str(error)[:MAX_SENTENCE])
+        case RecordDamaged():
+            return response_damaged(error.id)
         case StoreUnavailable() | StoreCorrupt():
             return store_unavailable()
         case _:

@@ -6,7 +6,7 @@ Knows which responses can be continued and what is kept of an input. Does not kn
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Protocol, TypedDict
+from typing import TypedDict
 
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.input_pb2 import ItemList
@@ -15,6 +15,7 @@ from answerd.v1.response_pb2 import Response, ResponseStatus
 from service.errors import previous_response_not_found, previous_response_not_usable
 from service.ids import new_message_id
 from service.status import status_name
+from service.stored import StoredTurn, input_of, response_of
 from service.validate.items import part_text
 
 USABLE = frozenset({ResponseStatus.RESPONSE_STATUS_COMPLETED, ResponseStatus.RESPONSE_STATUS_INCOMPLETE})
@@ -32,15 +33,6 @@ class ChatMessage(TypedDict):
 
     role: str
     content: str
-
-
-class StoredTurn(Protocol):
-    """A turn as it is stored: its own input as a serialised ItemList, its result as a serialised Response."""
-
-    @property
-    def request(self) -> bytes: ...
-    @property
-    def response(self) -> bytes: ...
 
 
 LoadChain = Callable[[str, str], Awaitable[Sequence[StoredTurn] | None]]
@@ -77,12 +69,13 @@ def _normalise(message: MessageItem, new_id: Callable[[], str]) -> None:
 async def load_history(load_chain: LoadChain, owner: str, previous_response_id: str) -> list[Item]:
     """The items of all turns up to and with the response to continue, oldest first.
 
-    load_chain: the store's `chain`. Raises ServiceError, PREVIOUS_RESPONSE_NOT_FOUND or PREVIOUS_RESPONSE_NOT_USABLE.
+    load_chain: the store's `chain`. Raises ServiceError, PREVIOUS_RESPONSE_NOT_FOUND or PREVIOUS_RESPONSE_NOT_USABLE,
+    or RecordDamaged.
     """
     chain = await load_chain(owner, previous_response_id)
     if not chain:
         raise previous_response_not_found(previous_response_id)
-    turns = [(ItemList.FromString(turn.request), Response.FromString(turn.response)) for turn in chain]
+    turns = [(input_of(turn), response_of(turn)) for turn in chain]
     _check_usable(previous_response_id, turns[-1][1])
     return [item for input, response in turns for item in (*input.items, *_first_choice(response.output))]
 
@@ -98,9 +91,7 @@ def _first_choice(output: Iterable[Item]) -> Iterable[Item]:
 
 def _check_usable(response_id: str, parent: Response) -> None:
     if parent.status not in USABLE:
-        # A response that was just admitted may not have been written yet.
-        status = parent.status or ResponseStatus.RESPONSE_STATUS_IN_PROGRESS
-        raise previous_response_not_usable(response_id, status_name(status))
+        raise previous_response_not_usable(response_id, status_name(parent.status))
 
 
 def chat_messages(instructions: str | None, items: Iterable[Item]) -> list[ChatMessage]:

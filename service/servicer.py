@@ -26,6 +26,7 @@ from service.models.catalogue import Models
 from service.recovery import LAST_WRITE_FAILED, fail_record
 from service.running import RunningResponses
 from service.store import IN_PROGRESS, ParentNotFound, Record, Store
+from service.stored import response_of
 from service.validate import check_include
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -117,8 +118,8 @@ class ResponsesServicer(ResponsesServiceServicer):
         if record.status == IN_PROGRESS and id not in self._running:
             # Its last write failed. What the store holds now is all that will ever be known of it.
             failed = await fail_record(self._store, record, LAST_WRITE_FAILED)
-            return failed or Response.FromString((await self._record(owner, id)).response)
-        return Response.FromString(record.response)
+            return failed or response_of(await self._record(owner, id))
+        return response_of(record)
 
     async def _record(self, owner: str, id: str) -> Record:
         record = await self._store.get(owner, id)

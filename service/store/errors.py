@@ -3,6 +3,7 @@
 StoreError
 |-- StoreLocked
 |-- StoreCorrupt
+|-- RecordDamaged
 |-- StoreTooNew
 |-- StoreUnavailable
 |-- RecordExists
@@ -20,6 +21,14 @@ class StoreLocked(StoreError):
 
 class StoreCorrupt(StoreError):
     """The file is damaged, or is no database of answerd; it was left as it is."""
+
+
+class RecordDamaged(StoreError):
+    """What one record holds cannot be read, although the database is in order. id: the record's."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"The record {id} is damaged; it was left as it is.")
+        self.id = id
 
 
 class StoreTooNew(StoreError):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from answerd.v1.item_pb2 import ItemStatus
 from answerd.v1.response_pb2 import Response, ResponseStatus
@@ -88,4 +91,27 @@ async def test_everybodys_unfinished_responses_are_ended(tmp_path: Path) -> None
         found = await store.get(owner, f"resp_{owner}")
         assert found is not None
         assert found.status == "failed"
+    await store.close()
+
+
+@pytest.mark.parametrize("damaged", [b"\xff no message", b""])
+async def test_a_damaged_record_fails_with_what_is_known_of_it_and_harms_no_other(
+    tmp_path: Path, damaged: bytes
+) -> None:
+    store = await open_again(tmp_path)
+    await store.create(running("resp_1")[0])
+    await store.finish("resp_1", "completed", running("resp_1")[0].response)
+    await store.create(replace(running("resp_2")[0], parent_id="resp_1", response=damaged))
+    await store.create(running("resp_3")[0])
+    assert await fail_unfinished(store) == 2
+    found = await store.get("local", "resp_2")
+    assert found is not None
+    response = Response.FromString(found.response)
+    assert (found.status, response.status) == ("failed", ResponseStatus.RESPONSE_STATUS_FAILED)
+    assert (response.id, response.created_at, response.previous_response_id) == ("resp_2", NOW, "resp_1")
+    assert (response.error.code, response.error.message) == ("server_error", CRASHED)
+    assert not response.output
+    third = await store.get("local", "resp_3")
+    assert third is not None
+    assert Response.FromString(third.response).model == "scripted"
     await store.close()

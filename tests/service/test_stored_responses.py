@@ -9,6 +9,7 @@ import grpc
 from answerd.v1.item_pb2 import ItemStatus
 from answerd.v1.response_pb2 import Response, ResponseStatus
 from answerd.v1.stored_response_pb2 import DeleteResponseRequest, GetResponseRequest
+from service.store import Record
 from tests.service.conftest import ANSWERS, LONG
 from tests.service.scripted_model import WAIT
 from tests.service.served import Served, final, names, read_until, record_of, refusal, serving, settled, text_of
@@ -132,3 +133,18 @@ async def test_the_text_so_far_is_stored_at_most_once_a_second(served: Served) -
     assert stored[1:] == [2, 2, 2]
     served.gate.open()
     await read_until(call, "completed")
+
+
+async def test_a_damaged_response_is_told_as_such_and_can_be_deleted(served: Served) -> None:
+    id = "resp_damaged"
+    await served.store.create(Record(id=id, owner="local", created_at=int(served.clock.now), request=b""))
+    await served.store.finish(id, "completed", b"\xff no message")
+    get = await refusal(served.stub.GetResponse(GetResponseRequest(id=id), timeout=WAIT))
+    follow_up = await refusal(served.create("hi", previous_response_id=id))
+    for fault in (get, follow_up):
+        assert (fault.code, fault.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+        assert (
+            fault.message == f"Response with ID '{id}' is damaged in the store and cannot be read; it can be deleted."
+        )
+    assert (await served.stub.DeleteResponse(DeleteResponseRequest(id=id), timeout=WAIT)).deleted
+    assert (await served.store.counts()).records == 0
