@@ -5,13 +5,14 @@ The service knows fields, not the order and the spelling in which they came.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from facade.create_request import ALIASES
 from facade.errors import ApiError
 
 
-def in_clients_words(error: ApiError, keys: Sequence[str]) -> ApiError:
+def _in_words(error: ApiError, keys: Sequence[str]) -> ApiError:
     """`error`, about the first of its faults in the order of `keys`, the top-level keys that say something."""
     places = [_place(fault.param, keys) for fault in error.faults]
     if not places:
@@ -19,6 +20,15 @@ def in_clients_words(error: ApiError, keys: Sequence[str]) -> ApiError:
     first = min(range(len(places)), key=lambda index: places[index][0])
     fault, param = error.faults[first], places[first][1]
     return ApiError(fault.reason, fault.message, param, retry_after=error.retry_after, detail=error.detail)
+
+
+@contextmanager
+def clients_words(keys: Sequence[str]) -> Iterator[None]:
+    """What fails within is told in the client's words: see `_in_words`."""
+    try:
+        yield
+    except ApiError as error:
+        raise _in_words(error, keys) from None
 
 
 def _place(param: str, keys: Sequence[str]) -> tuple[int, str]:

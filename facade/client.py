@@ -12,6 +12,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.event_pb2 import ResponseEvent
+from answerd.v1.input_items_pb2 import ListInputItemsRequest, ListInputItemsResponse
+from answerd.v1.input_tokens_pb2 import CountInputTokensRequest, CountInputTokensResponse
 from answerd.v1.model_pb2 import GetModelRequest, ListModelsRequest, ListModelsResponse, Model
 from answerd.v1.response_pb2 import Response
 from answerd.v1.responses_service_pb2_grpc import ResponsesServiceStub
@@ -94,6 +96,14 @@ class ServiceClient:
 
     async def delete(self, request: DeleteResponseRequest, metadata: Metadata) -> DeleteResponseResponse:
         return await _result(self._stub.DeleteResponse(request, metadata=tuple(metadata)))
+
+    async def list_input_items(self, request: ListInputItemsRequest, metadata: Metadata) -> ListInputItemsResponse:
+        return await _result(self._stub.ListInputItems(request, metadata=tuple(metadata)))
+
+    async def count_input_tokens(
+        self, request: CountInputTokensRequest, metadata: Metadata
+    ) -> CountInputTokensResponse:
+        return await _result(self._stub.CountInputTokens(request, metadata=tuple(metadata)))
 
     async def list_models(self, metadata: Metadata) -> ListModelsResponse:
         return await _result(self._stub.ListModels(ListModelsRequest(), metadata=tuple(metadata)))

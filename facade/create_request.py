@@ -76,18 +76,29 @@ ALIASED = frozenset(alias.target for alias in ALIASES.values())
 def read_create_request(body: Mapping[str, Any]) -> CreateRequest:
     """The request in a JSON object. Raises ApiError for the first key, in document order, that has no place in it."""
     message = CreateResponseRequest()
-    stream = False
+    return CreateRequest(message, body.get("stream") is True, read_keys(body, message, HTTP_KEYS))
+
+
+def read_keys(
+    body: Mapping[str, Any], message: Message, beside: Mapping[str, Callable[[object, str], None]] | None = None
+) -> tuple[str, ...]:
+    """Reads a JSON object into `message`, whose fields are among those of CreateResponseRequest.
+
+    beside: keys that have no field, and what checks their values. Returns the keys that say something. Raises ApiError
+    for the first key, in document order, that has no place.
+    """
+    known = {*shape_of(message.DESCRIPTOR).fields}
+    known.update(key for key, alias in ALIASES.items() if alias.target[0] in known)
     keys = []
     for key, value in body.items():
-        if key in HTTP_KEYS:
-            HTTP_KEYS[key](value, key)
-            stream = stream or (key == "stream" and value is True)
-        elif key not in KNOWN and key not in ALIASES:
+        if beside is not None and key in beside:
+            beside[key](value, key)
+        elif key not in known:
             _refuse(key, value)
         elif value is not None:
             _read(key, value, message)
             keys.append(key)
-    return CreateRequest(message, stream, tuple(keys))
+    return tuple(keys)
 
 
 def _refuse(key: str, value: object) -> None:
@@ -101,9 +112,9 @@ def _unsupported(key: str) -> ApiError:
     return ApiError("UNSUPPORTED_PARAMETER", f"Unsupported parameter: '{key}' is not supported by this server.", key)
 
 
-def _read(key: str, value: Any, message: CreateResponseRequest) -> None:
+def _read(key: str, value: Any, message: Message) -> None:
     alias = ALIASES.get(key, Alias((key,)))
-    said = CreateResponseRequest()
+    said = type(message)()
     *outer, name = alias.target
     holder: Message = said
     for field in outer:
@@ -113,6 +124,8 @@ def _read(key: str, value: Any, message: CreateResponseRequest) -> None:
         value = [value]
     read_field(value, holder, name, key)
     for target in ALIASED:
+        if target[0] not in message.DESCRIPTOR.fields_by_name:
+            continue
         _forget_repetition(target, said, message, key)
     message.MergeFrom(said)
 

@@ -6,33 +6,37 @@ They do not know how failures look; whatever they raise becomes an envelope else
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
 
 import orjson
 from aiohttp import web
 
 from answerd.v1.event_pb2 import ResponseEvent
+from answerd.v1.input_items_pb2 import ListInputItemsRequest
+from answerd.v1.input_tokens_pb2 import CountInputTokensRequest
 from answerd.v1.model_pb2 import GetModelRequest
 from answerd.v1.response_pb2 import Response
 from answerd.v1.stored_response_pb2 import DeleteResponseRequest, GetResponseRequest
 from common.logging import get_logger
-from facade.blame import in_clients_words
+from facade.blame import clients_words
 from facade.body import parse_object, read_body
 from facade.client import EventStream, ServiceClient
-from facade.create_request import CreateRequest, read_create_request
+from facade.create_request import read_create_request, read_keys
 from facade.drain import Drain
 from facade.errors import NO_RETRY, REASON_OF_CODE, ApiError, internal_error, malformed_json
 from facade.events import DONE, EventWriter
 from facade.follow import Follower, first_event
 from facade.key_check import KeyCheck
 from facade.patience import Patience
-from facade.reader import read_field
+from facade.query import read_query
 from facade.request_context import NOTES, REQUEST_ID, metadata_of
 from facade.sse import SseReply
-from facade.writer import write_model, write_whole_response
+from facade.writer import write_model, write_page, write_whole_response
 
 # Reading a body of this size would hold up the streams of others for some milliseconds.
 LARGE_BODY = 256 * 1024
+T = TypeVar("T")
 
 
 class Handlers:
@@ -60,13 +64,11 @@ class Handlers:
 
     async def create_response(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/responses"""
-        wanted = await self._read(request)
+        wanted = await self._read(request, read_create_request)
         request[NOTES]["stream"] = wanted.stream
         async with self._client.create(wanted.message, metadata_of(request)) as stream:
-            try:
+            with clients_words(wanted.keys):
                 first = await first_event(stream)
-            except ApiError as error:
-                raise in_clients_words(error, wanted.keys) from None
             _note_response(request, first)
             if wanted.stream:
                 return await self._stream(request, stream, first)
@@ -77,9 +79,9 @@ class Handlers:
         if request.query.get("stream", "false") != "false":
             sentence = "Unsupported parameter: 'stream' is not supported for stored responses by this server."
             raise ApiError("UNSUPPORTED_PARAMETER", sentence, "stream")
-        message = GetResponseRequest(id=_path_id(request, "Response with ID '{}' not found.", "RESPONSE_NOT_FOUND"))
-        include = [*request.query.getall("include", []), *request.query.getall("include[]", [])]
-        read_field(include, message, "include", "include")
+        message = GetResponseRequest()
+        read_query(request.query, message)
+        message.id = _path_id(request, "Response with ID '{}' not found.", "RESPONSE_NOT_FOUND")
         return _json(write_whole_response(await self._client.get(message, metadata_of(request))))
 
     async def delete_response(self, request: web.Request) -> web.Response:
@@ -87,6 +89,21 @@ class Handlers:
         response_id = _path_id(request, "Response with ID '{}' not found.", "RESPONSE_NOT_FOUND")
         reply = await self._client.delete(DeleteResponseRequest(id=response_id), metadata_of(request))
         return _json({"id": reply.id, "object": "response.deleted", "deleted": reply.deleted})
+
+    async def list_input_items(self, request: web.Request) -> web.Response:
+        """GET /v1/responses/{id}/input_items"""
+        message = ListInputItemsRequest()
+        read_query(request.query, message)
+        message.id = _path_id(request, "Response with ID '{}' not found.", "RESPONSE_NOT_FOUND")
+        return _json(write_page(await self._client.list_input_items(message, metadata_of(request))))
+
+    async def count_input_tokens(self, request: web.Request) -> web.Response:
+        """POST /v1/responses/input_tokens"""
+        message = CountInputTokensRequest()
+        keys = await self._read(request, lambda body: read_keys(body, message))
+        with clients_words(keys):
+            reply = await self._client.count_input_tokens(message, metadata_of(request))
+        return _json({"object": "response.input_tokens", "input_tokens": reply.input_tokens})
 
     async def list_models(self, request: web.Request) -> web.Response:
         """GET /v1/models"""
@@ -102,16 +119,16 @@ class Handlers:
         """Routes of the API that this version lacks."""
         raise ApiError("UNKNOWN_ROUTE", f"{request.method} {request.path} is not served by this version.")
 
-    async def _read(self, request: web.Request) -> CreateRequest:
+    async def _read(self, request: web.Request, read: Callable[[dict[str, Any]], T]) -> T:
         self._refuse_while_stopping()
         await self._keys.admit(metadata_of(request))
         with self._drain.waiting_for_client():
             body = await read_body(request, self._limit, self._patience.body)
         self._refuse_while_stopping()
         if len(body) <= LARGE_BODY:
-            return _parse(body)
+            return _parse(body, read)
         async with self._one_large_body:
-            return await asyncio.to_thread(_parse, body)
+            return await asyncio.to_thread(_parse, body, read)
 
     def _refuse_while_stopping(self) -> None:
         if self._drain.stopping:
@@ -164,9 +181,9 @@ class Handlers:
         return known
 
 
-def _parse(body: bytes) -> CreateRequest:
+def _parse(body: bytes, read: Callable[[dict[str, Any]], T]) -> T:
     try:
-        return read_create_request(parse_object(body))
+        return read(parse_object(body))
     except (RecursionError, ValueError):
         # Nothing that a body holds may look like a fault of this process.
         raise malformed_json() from None

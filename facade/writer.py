@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 from google.protobuf.message import Message
 
+from answerd.v1.input_items_pb2 import ListInputItemsResponse
 from answerd.v1.model_pb2 import Model
 from answerd.v1.response_pb2 import Response
 from facade.shapes import Field, Kind, Shape, Type, shape_of
@@ -50,6 +51,11 @@ def output_text(response: Response) -> str | None:
 def write_model(model: Model) -> dict[str, Any]:
     fields: dict[str, Any] = write_message(model)
     return {"id": fields.pop("id"), "object": "model", **fields}
+
+
+def write_page(page: ListInputItemsResponse) -> dict[str, Any]:
+    """A page of a list, with the ids of its ends, null if it is empty."""
+    return {"object": "list", "first_id": None, "last_id": None, **write_message(page)}
 
 
 def _write(message: Message, shape: Shape) -> Any:

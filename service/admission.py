@@ -3,7 +3,6 @@
 Whatever refuses it does so before anything is stored or streamed. It knows no gRPC.
 """
 
-import asyncio
 import time
 from collections.abc import Callable
 
@@ -15,20 +14,15 @@ from service.background import Background
 from service.constraints import constraints_of
 from service.echo import initial_response, is_stored
 from service.generation import RunningResponse
-from service.history import chat_messages, load_history, normalise_input
-from service.ids import new_message_id, new_response_id
+from service.ids import new_item_id, new_response_id
 from service.models.catalogue import Models
 from service.models.served import ServedModel
+from service.prompts import Prompts
 from service.recorder import Recorder
 from service.running import RunningResponses
 from service.sampling import choices_of, of_each_choice, sampling_params
 from service.store import Record, Store
-from service.validate import validate
-from service.validate.counts import check_length, count_parts
 from service.validate.request import DEFAULT_MODEL, check_biases, check_choices
-
-# Below it, looking at all of them takes about a millisecond: less than a thread is worth.
-MANY_PARTS = 100
 
 
 class Admission:
@@ -47,6 +41,7 @@ class Admission:
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._running, self._background = store, running, background
+        self.prompts = Prompts(store)
         self._default_max_output_tokens = default_max_output_tokens
         self._now, self._steady = now, steady
 
@@ -59,8 +54,7 @@ class Admission:
         name = request.model or DEFAULT_MODEL
         # From here on a stop waits for it: what was taken is answered.
         with self._running.admission():
-            check_length(request, models.longest_prompt(name))
-            items = await _read(request)
+            items = await self.prompts.read(request, models.longest_prompt(name))
             async with models.use(name) as model:
                 check_biases(request, model.vocab_size)
                 check_choices(request, model.engine.limit)
@@ -72,7 +66,7 @@ class Admission:
         # Looked at again when it is submitted; until then much would be done for nothing.
         choices = choices_of(request)
         model.engine.check_room(choices)
-        prompt = await self._prompt(owner, request, items, model)
+        prompt = await self.prompts.prompt(owner, request, items, model)
         constraints = await constraints_of(request, model, choices)
         sampling = sampling_params(
             request, default_max_tokens=self._default_max_output_tokens, context=model.context_length
@@ -90,7 +84,7 @@ class Admission:
         running = RunningResponse(
             owner,
             response,
-            [new_message_id() for _ in generations],
+            [new_item_id("message") for _ in generations],
             generations,
             len(prompt),
             model.bytes_of,
@@ -100,19 +94,6 @@ class Admission:
         )
         self._running.add(running)
         return running
-
-    async def _prompt(
-        self, owner: str, request: CreateResponseRequest, items: ItemList, model: ServedModel
-    ) -> tuple[int, ...]:
-        history = []
-        if request.HasField("previous_response_id"):
-            history = await load_history(self._store.chain, owner, request.previous_response_id)
-        conversation = [*history, *items.items]
-        if len(conversation) > MANY_PARTS:
-            messages = await asyncio.to_thread(chat_messages, request.instructions, conversation)
-        else:
-            messages = chat_messages(request.instructions, conversation)
-        return await model.prompt(messages)
 
     def _recorder(self, owner: str, request: CreateResponseRequest, items: ItemList, response: Response) -> Recorder:
         record = Record(
@@ -124,14 +105,3 @@ class Admission:
             response=response.SerializeToString(),
         )
         return Recorder(self._store, record, self._background, self._steady)
-
-
-async def _read(request: CreateResponseRequest) -> ItemList:
-    if count_parts(request) > MANY_PARTS:
-        return await asyncio.to_thread(_validated, request)
-    return _validated(request)
-
-
-def _validated(request: CreateResponseRequest) -> ItemList:
-    validate(request)
-    return normalise_input(request)

@@ -1,6 +1,6 @@
-"""A conversation: from stored turns and a new input to items, and from items to chat messages.
+"""A conversation: from stored turns to items, and from items to chat messages.
 
-Knows which responses can be continued and what is kept of an input. Does not know how a template renders messages.
+Knows which responses can be continued. Does not know how a template renders messages.
 """
 
 from __future__ import annotations
@@ -8,12 +8,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypedDict
 
-from answerd.v1.create_response_pb2 import CreateResponseRequest
-from answerd.v1.input_pb2 import ItemList
-from answerd.v1.item_pb2 import Item, ItemStatus, MessageItem, Role
+from answerd.v1.item_pb2 import Item, MessageItem, Role
 from answerd.v1.response_pb2 import Response, ResponseStatus
 from service.errors import previous_response_not_found, previous_response_not_usable
-from service.ids import new_message_id
 from service.status import status_name
 from service.stored import StoredTurn, input_of, response_of
 from service.validate.items import part_text
@@ -36,34 +33,6 @@ class ChatMessage(TypedDict):
 
 
 LoadChain = Callable[[str, str], Awaitable[Sequence[StoredTurn] | None]]
-
-
-def normalise_input(request: CreateResponseRequest, new_id: Callable[[], str] = new_message_id) -> ItemList:
-    """The input of a validated request as it is stored: a list of items, a plain string being one user message.
-
-    Every message has an identifier, the caller's own if it gave one, and a status; log-probabilities and
-    annotations are dropped.
-    """
-    items = ItemList()
-    if request.input.WhichOneof("form") == "text":
-        message = items.items.add().message
-        message.role = Role.ROLE_USER
-        message.content.add().input_text.text = request.input.text
-    else:
-        items.CopyFrom(request.input.items)
-    for item in items.items:
-        _normalise(item.message, new_id)
-    return items
-
-
-def _normalise(message: MessageItem, new_id: Callable[[], str]) -> None:
-    message.id = message.id or new_id()
-    if message.status != ItemStatus.ITEM_STATUS_INCOMPLETE:
-        message.status = ItemStatus.ITEM_STATUS_COMPLETED
-    for part in message.content:
-        if part.HasField("output_text"):
-            part.output_text.ClearField("logprobs")
-            part.output_text.ClearField("annotations")
 
 
 async def load_history(load_chain: LoadChain, owner: str, previous_response_id: str) -> list[Item]:

@@ -14,6 +14,8 @@ import grpc
 
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.event_pb2 import ResponseEvent
+from answerd.v1.input_items_pb2 import ListInputItemsRequest, ListInputItemsResponse
+from answerd.v1.input_tokens_pb2 import CountInputTokensRequest, CountInputTokensResponse
 from answerd.v1.model_pb2 import GetModelRequest, ListModelsRequest, ListModelsResponse, Model
 from answerd.v1.response_pb2 import Response
 from answerd.v1.responses_service_pb2_grpc import ResponsesServiceServicer
@@ -22,12 +24,13 @@ from service.admission import Admission
 from service.background import Background
 from service.calls import current_call
 from service.errors import previous_response_not_found, response_not_found, unavailable
+from service.input_items import input_page
 from service.models.catalogue import Models
 from service.recovery import LAST_WRITE_FAILED, fail_record
 from service.running import RunningResponses
 from service.store import IN_PROGRESS, ParentNotFound, Record, Store
-from service.stored import response_of
-from service.validate import check_include
+from service.stored import input_of, response_of
+from service.validate import check_include, check_page
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -99,11 +102,14 @@ class ResponsesServicer(ResponsesServiceServicer):
     async def StreamResponse(self, request: object, context: Context) -> AsyncIterator[ResponseEvent]:
         yield await _refuse("StreamResponse", context)
 
-    async def ListInputItems(self, request: object, context: Context) -> Any:
-        return await _refuse("ListInputItems", context)
+    async def ListInputItems(self, request: ListInputItemsRequest, context: Context) -> ListInputItemsResponse:
+        check_page(request)
+        record = await self._record(current_call().owner, request.id)
+        return input_page(record.id, input_of(record).items, request)
 
-    async def CountInputTokens(self, request: object, context: Context) -> Any:
-        return await _refuse("CountInputTokens", context)
+    async def CountInputTokens(self, request: CountInputTokensRequest, context: Context) -> CountInputTokensResponse:
+        tokens = await self._admission.prompts.count(current_call().owner, request, self._served())
+        return CountInputTokensResponse(input_tokens=tokens)
 
     async def CompactResponse(self, request: object, context: Context) -> Any:
         return await _refuse("CompactResponse", context)

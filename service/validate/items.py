@@ -20,23 +20,28 @@ PARTS_OF: Mapping[int, tuple[str, ...]] = {
 }
 
 
-def check_input(input: Input, faults: Faults) -> None:
+def check_input(input: Input, faults: Faults, *, optional: bool = False) -> None:
+    """optional: whether the input may be left out, or be empty."""
     match input.WhichOneof("form"):
         case None:
-            faults.missing("input")
+            if not optional:
+                faults.missing("input")
         case "text":
             faults.length("input", input.text, MAX_TEXT)
         case "items":
-            if not input.items.items:
+            if not input.items.items and not optional:
                 faults.invalid("input", "'input' must have at least one item.")
             for index, item in enumerate(input.items.items):
                 _check_item(f"input[{index}]", item, faults)
 
 
 def _check_item(path: str, item: Item, faults: Faults) -> None:
-    match item.WhichOneof("type"):
-        case None:
-            faults.missing(f"{path}.type")
+    kind = item.WhichOneof("type")
+    if kind is None:
+        faults.missing(f"{path}.type")
+        return
+    faults.length(f"{path}.id", getattr(item, kind).id, MAX_ID)
+    match kind:
         case "message":
             _check_message(path, item, faults)
         case "function_call":
@@ -47,7 +52,6 @@ def _check_item(path: str, item: Item, faults: Faults) -> None:
 
 def _check_message(path: str, item: Item, faults: Faults) -> None:
     message = item.message
-    faults.length(f"{path}.id", message.id, MAX_ID)
     if message.role == Role.ROLE_UNSPECIFIED:
         faults.missing(f"{path}.role")
     else:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.include_pb2 import Include
+from answerd.v1.input_items_pb2 import ListInputItemsRequest, ListOrder
 from answerd.v1.reasoning_pb2 import ReasoningEffort, ReasoningSummary
 from answerd.v1.service_tier_pb2 import ServiceTier
 from answerd.v1.truncation_pb2 import Truncation
@@ -20,14 +21,15 @@ DEFAULT_MODEL = "default"
 MAX_NOTE_KEY, MAX_NOTE = 64, 512
 MAX_IDENTIFIER = 64
 MAX_CHOICES = 128
+MAX_PAGE = 100
 
 
-def validate(request: CreateResponseRequest) -> None:
+def validate(request: CreateResponseRequest, *, input_optional: bool = False) -> None:
     """Raises InvalidRequest with every fault of the request, of very many the first: values that break a rule, and
     what is not honoured yet."""
     faults = Faults()
     check_counts(request, faults)
-    check_input(request.input, faults)
+    check_input(request.input, faults, optional=input_optional)
     _check_run(request, faults)
     _check_sampling(request, faults)
     _check_penalties(request, faults)
@@ -40,10 +42,17 @@ def validate(request: CreateResponseRequest) -> None:
 def check_include(include: Sequence[Include.ValueType]) -> None:
     """The same for the `include` of other requests. Raises InvalidRequest."""
     faults = Faults()
-    _check_includes(include, faults)
-    for index, value in enumerate(include):
-        if value not in HONOURED_INCLUDES:
-            faults.add(f"include[{index}]", Reason.UNSUPPORTED_PARAMETER, refusal(f"include[{index}]"))
+    _check_honoured(include, faults)
+    faults.check()
+
+
+def check_page(request: ListInputItemsRequest) -> None:
+    """The same for a request for a page."""
+    faults = Faults()
+    if request.HasField("limit"):
+        faults.number("limit", request.limit, 1, MAX_PAGE)
+    faults.choice("order", request.order, ListOrder.values())
+    _check_honoured(request.include, faults)
     faults.check()
 
 
@@ -81,6 +90,13 @@ def _check_run(request: CreateResponseRequest, faults: Faults) -> None:
 def _check_includes(include: Sequence[Include.ValueType], faults: Faults) -> None:
     for index, value in enumerate(include):
         faults.choice(f"include[{index}]", value, Include.values()[1:])
+
+
+def _check_honoured(include: Sequence[Include.ValueType], faults: Faults) -> None:
+    _check_includes(include, faults)
+    for index, value in enumerate(include):
+        if value not in HONOURED_INCLUDES:
+            faults.add(f"include[{index}]", Reason.UNSUPPORTED_PARAMETER, refusal(f"include[{index}]"))
 
 
 def _check_sampling(request: CreateResponseRequest, faults: Faults) -> None:

@@ -70,6 +70,18 @@ def has(**expected: object) -> Callable[[str], None]:
     return check
 
 
+def is_count(key: str) -> Callable[[str], None]:
+    def check(output: str) -> None:
+        assert int(json.loads(output)[key]) > 5
+
+    return check
+
+
+def lists_the_question(output: str) -> None:
+    [item] = json.loads(output)["data"]
+    assert "My name is Ada." in str(item)
+
+
 def is_models(output: str) -> None:
     [model] = json.loads(output)["data"]
     assert model["id"] == "SmolLM2-135M-Instruct"
@@ -105,6 +117,8 @@ CHECKS: tuple[tuple[str, Callable[[str], None]], ...] = (
     (r'"stream": true', is_stream),
     (r"^curl .*previous_response_id", is_follow_up),
     (r"^curl .*/v1/responses -H", is_answer),
+    (r"^curl .*/input_tokens -H", is_count("input_tokens")),
+    (r"^curl .*/input_items", lists_the_question),
     (r"^curl .*-X DELETE .*/v1/responses/\$id", has(object="response.deleted", deleted=True)),
     (r"^curl .*/v1/responses/\$id$", is_answer),
     (r"^curl .*/v1/models$", is_models),
@@ -117,6 +131,8 @@ CHECKS: tuple[tuple[str, Callable[[str], None]], ...] = (
     (r"^grpcurl .*/CreateResponse$", is_grpc_stream),
     (r"^grpcurl .*/GetResponse$", is_stored_response),
     (r"^grpcurl .*/DeleteResponse$", has(deleted=True)),
+    (r"^grpcurl .*/ListInputItems$", lists_the_question),
+    (r"^grpcurl .*/CountInputTokens$", is_count("inputTokens")),
     (r"^grpcurl .*/ListModels$", is_models),
     (r"^grpcurl .*/GetModel$", has(id="SmolLM2-135M-Instruct")),
     (r"^grpcurl .*/Check$", has(status="SERVING")),

@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from answerd.v1 import compaction_pb2, create_response_pb2, input_items_pb2, input_pb2, model_pb2, responses_service_pb2
+from answerd.v1 import compaction_pb2, create_response_pb2, input_pb2, model_pb2, responses_service_pb2
 from answerd.v1.response_pb2 import ResponseStatus
 from answerd.v1.stored_response_pb2 import CancelResponseRequest, DeleteResponseRequest, StreamResponseRequest
 from tests.e2e.api import Api
@@ -81,8 +81,6 @@ def test_every_call_is_answered_with_the_request_id_it_came_with(rpc: Rpc) -> No
     [
         ("CancelResponse", CancelResponseRequest(id="resp_1")),
         ("StreamResponse", StreamResponseRequest(id="resp_1")),
-        ("ListInputItems", input_items_pb2.ListInputItemsRequest()),
-        ("CountInputTokens", create_response_pb2.CreateResponseRequest()),
         ("CompactResponse", compaction_pb2.CompactResponseRequest()),
     ],
 )

@@ -27,6 +27,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from answerd.v1 import responses_service_pb2_grpc
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.event_pb2 import ResponseEvent
+from answerd.v1.input_items_pb2 import ListInputItemsRequest, ListInputItemsResponse
+from answerd.v1.input_tokens_pb2 import CountInputTokensRequest, CountInputTokensResponse
 from answerd.v1.model_pb2 import GetModelRequest, ListModelsRequest, ListModelsResponse, Model
 from answerd.v1.response_pb2 import Response
 from answerd.v1.stored_response_pb2 import DeleteResponseRequest, DeleteResponseResponse, GetResponseRequest
@@ -87,6 +89,8 @@ class FakeService(responses_service_pb2_grpc.ResponsesServiceServicer):
     script: Iterable[Step] = ()
     responses: dict[str, Response] = field(default_factory=dict)
     models: list[Model] = field(default_factory=list)
+    page: ListInputItemsResponse = field(default_factory=ListInputItemsResponse)
+    tokens: int = 7
     refusal: Refusal | None = None
     key_refusal: Refusal | None = None
     key_checks: int = 0
@@ -149,9 +153,7 @@ class FakeService(responses_service_pb2_grpc.ResponsesServiceServicer):
         return DeleteResponseResponse(id=found.id, deleted=True)
 
     async def ListModels(self, request: ListModelsRequest, context: Any) -> ListModelsResponse:
-        self._note(request, context)
-        if self.refusal is not None:
-            await self._refuse(self.refusal, context)
+        await self._enter(request, context)
         return ListModelsResponse(data=self.models)
 
     async def GetModel(self, request: GetModelRequest, context: Any) -> Model:
@@ -173,11 +175,13 @@ class FakeService(responses_service_pb2_grpc.ResponsesServiceServicer):
     async def CancelResponse(self, request: Any, context: Any) -> NoReturn:
         await self._refuse(NOT_HERE, context)
 
-    async def ListInputItems(self, request: Any, context: Any) -> NoReturn:
-        await self._refuse(NOT_HERE, context)
+    async def ListInputItems(self, request: ListInputItemsRequest, context: Any) -> ListInputItemsResponse:
+        await self._enter(request, context)
+        return self.page
 
-    async def CountInputTokens(self, request: Any, context: Any) -> NoReturn:
-        await self._refuse(NOT_HERE, context)
+    async def CountInputTokens(self, request: CountInputTokensRequest, context: Any) -> CountInputTokensResponse:
+        await self._enter(request, context)
+        return CountInputTokensResponse(input_tokens=self.tokens)
 
     async def CompactResponse(self, request: Any, context: Any) -> NoReturn:
         await self._refuse(NOT_HERE, context)
@@ -189,13 +193,16 @@ class FakeService(responses_service_pb2_grpc.ResponsesServiceServicer):
         await self._refuse(NOT_HERE, context)
 
     async def _found(self, request: Any, context: Any) -> Response:
-        self._note(request, context)
-        if self.refusal is not None:
-            await self._refuse(self.refusal, context)
+        await self._enter(request, context)
         if request.id not in self.responses:
             message = f"Response with ID '{request.id}' not found."
             await self._refuse(Refusal(grpc.StatusCode.NOT_FOUND, "RESPONSE_NOT_FOUND", message), context)
         return self.responses[request.id]
+
+    async def _enter(self, request: Any, context: Any) -> None:
+        self._note(request, context)
+        if self.refusal is not None:
+            await self._refuse(self.refusal, context)
 
     def _note(self, request: Any, context: Any) -> None:
         self.requests.append(request)

@@ -11,6 +11,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from answerd.v1.input_items_pb2 import ListInputItemsResponse
+from answerd.v1.input_tokens_pb2 import CountInputTokensRequest
 from answerd.v1.model_pb2 import Model
 from common.settings import Settings
 from facade import VERSION
@@ -107,6 +109,12 @@ def test_the_keys_of_a_request_are_those_that_are_read() -> None:
     assert SCHEMAS["CreateResponse"]["properties"].keys() == KNOWN.keys() | ALIASES.keys() | HTTP_KEYS.keys()
 
 
+def test_the_keys_of_a_request_for_a_count_are_those_that_are_read() -> None:
+    known = {field.name for field in CountInputTokensRequest.DESCRIPTOR.fields}
+    spelled = {key for key, alias in ALIASES.items() if alias.target[0] in known}
+    assert SCHEMAS["CountInputTokens"]["properties"].keys() == known | spelled
+
+
 def test_what_can_be_included_is_listed() -> None:
     assert SCHEMAS["Include"]["enum"] == list(INCLUDE_VALUES)
 
@@ -127,7 +135,9 @@ def test_there_is_one_version() -> None:
 
 async def test_the_replies_are_as_described(service: FakeService, url: str, http: aiohttp.ClientSession) -> None:
     service.models = [Model(id="m", created=1, owned_by="o", context_length=9)]
+    service.page = ListInputItemsResponse(data=[scripts.message("Hi")], first_id="msg_1", last_id="msg_1")
     for path, schema in (
+        ("/v1/responses/resp_1/input_items", "InputItemList"),
         ("/v1/models", "ModelList"),
         ("/v1/models/m", "Model"),
         ("/health", "Health"),
@@ -141,6 +151,8 @@ async def test_the_replies_are_as_described(service: FakeService, url: str, http
         service.script = script
         async with http.post(f"{url}/v1/responses", json={"input": "hi"}) as reply:
             check(schema, await reply.json())
+    async with http.post(f"{url}/v1/responses/input_tokens", json={"input": "hi"}) as reply:
+        check("InputTokens", await reply.json())
     service.responses["resp_1"] = scripts.completed([])
     async with http.delete(f"{url}/v1/responses/resp_1") as reply:
         check("DeletedResponse", await reply.json())

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import Any
 
 import pytest
-from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.json_format import ParseDict
 
-from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.input_pb2 import ItemList
 from answerd.v1.item_pb2 import Item
 from answerd.v1.response_pb2 import Response, ResponseStatus
 from service.errors import Reason, ServiceError
-from service.history import chat_messages, load_history, normalise_input
+from service.history import chat_messages, load_history
 from service.store.errors import RecordDamaged
 from service.stored import StoredTurn
-
-ITEM_COMPLETED = "ITEM_STATUS_COMPLETED"
 
 
 @dataclass(frozen=True)
@@ -54,19 +50,6 @@ def turn(question: str, answer: str, status: str = "COMPLETED") -> Turn:
     fields = {"id": "resp_1", "status": f"RESPONSE_STATUS_{status}"}
     response = ParseDict({**fields, "output": [say("ASSISTANT", answer)]}, Response())
     return Turn(item_list(say("USER", question)).SerializeToString(), response.SerializeToString())
-
-
-def request_of(**input: Any) -> CreateResponseRequest:
-    return ParseDict({"input": input}, CreateResponseRequest())
-
-
-def ids() -> Any:
-    numbers = count(1)
-    return lambda: f"msg_{next(numbers)}"
-
-
-def as_dicts(items: ItemList) -> list[Any]:
-    return [MessageToDict(item.message) for item in items.items]
 
 
 def texts(items: Sequence[Item]) -> list[str]:
@@ -125,39 +108,6 @@ def test_without_instructions_there_is_no_system_message(instructions: str | Non
 def test_the_parts_of_a_message_are_joined_as_they_are() -> None:
     refused = {"message": {"role": "ROLE_ASSISTANT", "content": [{"refusal": {"refusal": "No."}}]}}
     assert texts(item_list(say("USER", "a", " b", "c"), refused, say("USER")).items) == ["a bc", "No.", ""]
-
-
-def test_a_plain_text_is_stored_as_one_user_message() -> None:
-    assert as_dicts(normalise_input(request_of(text="Hello"), ids())) == [
-        {"id": "msg_1", "status": ITEM_COMPLETED, "role": "ROLE_USER", "content": [{"inputText": {"text": "Hello"}}]}
-    ]
-
-
-def test_items_keep_their_ids_and_get_those_they_lack() -> None:
-    given = {"items": [say("USER", "a"), {"message": {**say("ASSISTANT", "b")["message"], "id": "msg_x"}}]}
-    stored = normalise_input(request_of(items=given), ids())
-    assert [item.message.id for item in stored.items] == ["msg_1", "msg_x"]
-    assert texts(stored.items) == ["a", "b"]
-
-
-def test_stored_messages_have_a_status_and_nothing_that_only_the_answer_had() -> None:
-    cut_off = {**say("ASSISTANT", "b")["message"], "status": "ITEM_STATUS_INCOMPLETE"}
-    cut_off["content"] = [
-        {"outputText": {"text": "b", "logprobs": [{"token": "b"}], "annotations": [{"urlCitation": {}}]}}
-    ]
-    going_on = {**say("ASSISTANT", "c")["message"], "status": "ITEM_STATUS_IN_PROGRESS"}
-    stored = as_dicts(normalise_input(request_of(items={"items": [{"message": cut_off}, {"message": going_on}]})))
-    assert [message["status"] for message in stored] == ["ITEM_STATUS_INCOMPLETE", ITEM_COMPLETED]
-    assert stored[0]["content"] == [{"outputText": {"text": "b"}}]
-
-
-def test_made_up_ids_differ_and_the_request_stays_as_it_was() -> None:
-    request = request_of(items={"items": [say("USER", "a"), say("USER", "b")]})
-    before = request.SerializeToString()
-    stored = normalise_input(request)
-    assert len({item.message.id for item in stored.items}) == 2
-    assert all(item.message.id.startswith("msg_") for item in stored.items)
-    assert request.SerializeToString() == before
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from answerd.v1 import input_tokens_pb2, stored_response_pb2
+from answerd.v1 import stored_response_pb2
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.model_pb2 import ListModelsRequest
 from answerd.v1.response_pb2 import Response, ResponseStatus
@@ -87,7 +87,6 @@ async def test_methods_that_come_later_say_so(served: Served) -> None:
     calls = {
         "CancelResponse": served.stub.CancelResponse(stored_response_pb2.CancelResponseRequest(), timeout=WAIT),
         "StreamResponse": served.stub.StreamResponse(stored_response_pb2.StreamResponseRequest(), timeout=WAIT),
-        "CountInputTokens": served.stub.CountInputTokens(input_tokens_pb2.CountInputTokensRequest(), timeout=WAIT),
     }
     for method, call in calls.items():
         fault = await refusal(call)

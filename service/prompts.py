@@ -1,0 +1,86 @@
+"""From a request to the prompt that its model reads: checked, put together with its history, encoded.
+
+The same for a request that is run and for one whose tokens are counted. It submits nothing and knows no gRPC.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from google.protobuf.message import Message
+
+from answerd.v1.create_response_pb2 import CreateResponseRequest
+from answerd.v1.input_pb2 import ItemList
+from answerd.v1.input_tokens_pb2 import CountInputTokensRequest
+from inference.types import ContextLengthExceeded
+from service.history import chat_messages, load_history
+from service.input_items import normalise_input
+from service.models.catalogue import Models
+from service.models.served import ServedModel
+from service.store import Store
+from service.validate import validate
+from service.validate.counts import check_length, count_parts
+from service.validate.request import DEFAULT_MODEL
+
+# Below it, looking at all of them takes about a millisecond: less than a thread is worth.
+MANY_PARTS = 100
+
+
+class Prompts:
+    """Makes prompts of requests. Its methods raise ServiceError, and what `service_error_of` knows."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def read(
+        self, request: CreateResponseRequest, longest_prompt: int, *, input_optional: bool = False
+    ) -> ItemList:
+        """The request's own input, as it is stored; everything else about the request is checked, too.
+
+        longest_prompt: in tokens, of the model that is asked for. input_optional: a parent will do.
+        """
+        check_length(request, longest_prompt)
+        if count_parts(request) > MANY_PARTS:
+            return await asyncio.to_thread(_validated, request, input_optional)
+        return _validated(request, input_optional)
+
+    async def prompt(
+        self, owner: str, request: CreateResponseRequest, items: ItemList, model: ServedModel
+    ) -> tuple[int, ...]:
+        """The token ids, up to where the answer begins; items: what `read` gave."""
+        history = []
+        if request.HasField("previous_response_id"):
+            history = await load_history(self._store.chain, owner, request.previous_response_id)
+        conversation = [*history, *items.items]
+        if len(conversation) > MANY_PARTS:
+            messages = await asyncio.to_thread(chat_messages, request.instructions, conversation)
+        else:
+            messages = chat_messages(request.instructions, conversation)
+        return await model.prompt(messages)
+
+    async def count(self, owner: str, counted: CountInputTokensRequest, models: Models) -> int:
+        """How many tokens a response to the same request would have in its prompt."""
+        request = as_create_request(counted)
+        name = request.model or DEFAULT_MODEL
+        items = await self.read(request, models.longest_prompt(name), input_optional=True)
+        async with models.use(name) as model:
+            prompt = await self.prompt(owner, request, items, model)
+            if len(prompt) > model.longest_prompt:
+                raise ContextLengthExceeded(len(prompt), model.longest_prompt)
+            return len(prompt)
+
+
+def as_create_request(request: Message) -> CreateResponseRequest:
+    """The same request for a response. Every field of `request` is one of CreateResponseRequest, by name and type."""
+    create = CreateResponseRequest()
+    for field, value in request.ListFields():
+        if field.message_type is None and not field.is_repeated:
+            setattr(create, field.name, value)
+        else:
+            getattr(create, field.name).MergeFrom(value)
+    return create
+
+
+def _validated(request: CreateResponseRequest, input_optional: bool) -> ItemList:
+    validate(request, input_optional=input_optional and request.HasField("previous_response_id"))
+    return normalise_input(request)
