@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+import socket
 import time
+from contextlib import closing
+from http.client import HTTPConnection
 
 import httpx2
 
@@ -13,8 +17,8 @@ from answerd.v1.input_pb2 import Input
 from tests.e2e.api import SECONDS, STORY, Api
 from tests.e2e.rpc import Rpc
 from tests.support.replies import CheckedAsyncTransport
-from tests.support.server import Server
-from tests.support.sse import parse_frames, text_of
+from tests.support.server import Server, eventually
+from tests.support.sse import parse_frame, parse_frames, text_of
 
 WORDS = re.findall(
     r"\w+",
@@ -65,3 +69,41 @@ def test_a_reader_over_grpc_that_reads_nothing_holds_up_nobody_and_misses_nothin
     assert stored["status"] == "incomplete"
     assert slow.end.usage.output_tokens == 32
     assert stored["output_text"] == slow.text
+
+
+def test_a_reader_over_http_that_reads_nothing_holds_up_nobody_and_misses_nothing(server: Server, api: Api) -> None:
+    with closing(HTTPConnection("127.0.0.1")) as http:
+        http.sock = socket_with_little_room(server)
+        # So long, with all that is told of each token, that it does not fit into what lies between the two ends.
+        told = {"top_logprobs": 20, "include": ["message.output_text.logprobs"], "stream": True}
+        body = {"input": STORY, "temperature": 0, "max_output_tokens": 64, **told}
+        http.request("POST", "/v1/responses", json.dumps(body), {"Content-Type": "application/json"})
+        reply = http.getresponse()
+        first = b"".join(reply.readline() for _ in range(3))
+        id = parse_frame(first.decode().rstrip())["response"]["id"]
+        for _ in range(2):
+            assert api.create()["usage"]["output_tokens"] == 8
+        stored = eventually(lambda: found if (found := api.get(id))["status"] != "in_progress" else None, SECONDS)
+        # The service is done with it, and the facade still has a reply to send.
+        assert eventually(lambda: line_of("call", server, id))
+        assert line_of("request", server, id) is None
+        events = parse_frames(first + reply.read())
+        assert eventually(lambda: line_of("request", server, id))
+    assert stored["status"] == "incomplete"
+    assert events[-1]["response"]["output"] == stored["output"]
+    assert text_of(events) == stored["output_text"]
+
+
+def socket_with_little_room(server: Server) -> socket.socket:
+    """A connection with a small buffer at this end, and with small packets, by which the system sizes the other one."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+    connection.connect(("127.0.0.1", int(str(server.settings["http_port"]))))
+    return connection
+
+
+def line_of(event: str, server: Server, response_id: str) -> str | None:
+    """The line that a process writes at the end of the call or request which made a response."""
+    wanted = (f'"event": "{event}"', f'"{response_id}"', "CreateResponse" if event == "call" else '"POST"')
+    return next((line for line in server.log.lines if all(part in line for part in wanted)), None)
