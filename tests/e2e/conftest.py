@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -15,6 +16,7 @@ from tests.support.server import Server
 
 Start: TypeAlias = Callable[..., Server]
 BODY_LIMIT = 2**20
+MAKE_RUN = ("make", "run", f"PYTHON={sys.executable}")
 
 
 class Fleet:
@@ -26,16 +28,17 @@ class Fleet:
         self.servers: list[Server] = []
         self._closed: list[Server] = []
 
-    def begin(self, output: int = subprocess.PIPE, **settings: object) -> Server:
-        """Starts one and does not wait for it. output: as in Server."""
+    def begin(self, output: int = subprocess.PIPE, make_in: Path | None = None, **settings: object) -> Server:
+        """Starts one and does not wait for it. output: as in Server. make_in: a checkout where it is `make run`."""
         store = f"sqlite:///{self._folder / f'{len(self.servers)}.db'}"
-        server = Server({"cache_dir": self.cache, "store": store, **settings}, output)
+        given = {"cache_dir": self.cache, "store": store, **settings}
+        server = Server(given, output, MAKE_RUN, make_in) if make_in else Server(given, output)
         self.servers.append(server)
         return server
 
-    def start(self, output: int = subprocess.PIPE, **settings: object) -> Server:
+    def start(self, output: int = subprocess.PIPE, make_in: Path | None = None, **settings: object) -> Server:
         """Starts one that is ready."""
-        server = self.begin(output, **settings)
+        server = self.begin(output, make_in, **settings)
         server.wait_until_ready()
         return server
 

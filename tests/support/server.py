@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from io import StringIO
 from pathlib import Path
@@ -25,6 +25,7 @@ from launcher.ports import why_not
 
 ROOT = Path(__file__).parents[2]
 HOST = "127.0.0.1"
+LAUNCHER = (sys.executable, "-m", "launcher")
 START_SECONDS = 90.0
 STOP_SECONDS = 30.0
 # Below the ports that the system gives to outgoing connections, so that none of those takes one between the look and
@@ -96,19 +97,25 @@ class Log:
 
 class Server:
     """One running answerd. `settings` are named as in Settings; ports are found if not among them. `output`: a
-    descriptor for what it prints, instead of `log`.
+    descriptor for what it prints, instead of `log`. `command`: what starts it in `folder`.
 
     Always to be closed; `running` sees to that.
     """
 
-    def __init__(self, settings: Mapping[str, object], output: int = subprocess.PIPE) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, object],
+        output: int = subprocess.PIPE,
+        command: Sequence[str] = LAUNCHER,
+        folder: Path = ROOT,
+    ) -> None:
         self.settings = {"http_port": unused_port(), "grpc_port": unused_port(), "log_format": "json", **settings}
         self.url = f"http://{HOST}:{self.settings['http_port']}"
         self.grpc_target = f"{HOST}:{self.settings['grpc_port']}"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "launcher"],
+            command,
             env=clean_environ(self.settings),
-            cwd=ROOT,
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -134,12 +141,16 @@ class Server:
 
     def pid_of(self, name: str) -> int:
         """The process id of `service` or `facade`."""
-        children = psutil.Process(self._process.pid).children()
+        children = psutil.Process(self._process.pid).children(recursive=True)
         return next(child.pid for child in children if child.cmdline()[-2:] == ["-m", name])
 
     def terminate(self) -> None:
-        """Asks it to stop, as Ctrl-C or a service manager does."""
+        """Asks it to stop, as a service manager does."""
         self._process.send_signal(signal.SIGTERM)
+
+    def interrupt(self) -> None:
+        """Sends what Ctrl-C on a terminal does: one signal to every process of the group."""
+        os.killpg(self._process.pid, signal.SIGINT)
 
     def wait(self) -> int:
         """The exit status, when it has stopped."""
