@@ -1,5 +1,6 @@
 """The step: plan, run, commit. It knows neither threads nor who waits for the outputs."""
 
+import logging
 from collections.abc import Callable
 from collections.abc import Sequence as Table
 from dataclasses import replace
@@ -16,6 +17,8 @@ from inference.scheduler import Scheduler
 from inference.sequence import Sequence
 from inference.speculation.speculator import Speculator
 from inference.types import EngineStats, FinishReason, GenerationRequest, Output
+
+logger = logging.getLogger(__name__)
 
 
 class EngineCore:
@@ -57,10 +60,19 @@ class EngineCore:
         )
 
     def add(self, *requests: GenerationRequest) -> None:
-        """Requests of one call have the same prompt, which is computed for all of them at once."""
-        group = [Live(request, self._token_bytes, self._max_length) for request in requests]
+        """Requests of one call have the same prompt, which is computed for all of them at once. One that cannot even
+        begin fails alone."""
+        group: list[Live] = []
+        for request in requests:
+            assert request.id not in self._live, "ids are unique among live requests"
+            try:
+                live = Live(request, self._token_bytes, self._max_length, twin=group[0] if group else None)
+            except Exception:
+                logger.exception("the request %s could not begin; it fails", request.id)
+                self.outputs.append((request.id, Output("", 0, 0, FinishReason.FAILED)))
+            else:
+                group.append(live)
         for live in group:
-            assert live.sequence.id not in self._live, "ids are unique among live requests"
             live.siblings = [other for other in group if other is not live]
             self._live[live.sequence.id] = live
             self._scheduler.add(live.sequence)

@@ -1,6 +1,7 @@
 """One request while it lives in the engine: its tokens, its sampling and its text. It knows no slots and no policy."""
 
 from collections.abc import Sequence as Table
+from typing import Self
 
 from inference.sampling.sampler import Sampled
 from inference.sampling.state import SamplerState
@@ -14,9 +15,15 @@ class Live:
 
     __slots__ = ("_length_limit", "_transcript", "sampler", "sequence", "siblings")
 
-    def __init__(self, request: GenerationRequest, token_bytes: Table[bytes], max_length: int) -> None:
+    def __init__(
+        self, request: GenerationRequest, token_bytes: Table[bytes], max_length: int, twin: Self | None = None
+    ) -> None:
+        """twin: one with the same prompt, which has not begun either."""
         self.sequence = Sequence(request.id, list(request.prompt), request.domain)
-        self.sampler = SamplerState(request.sampling, request.prompt, token_bytes, request.constraint)
+        known = None if twin is None else twin.sampler
+        self.sampler: SamplerState = SamplerState(
+            request.sampling, request.prompt, token_bytes, request.constraint, known
+        )
         self.siblings: Table[Live] = ()  # others with the same prompt, which may begin when this one's is read
         self._transcript = Transcript(token_bytes, request.sampling.stop)
         self._length_limit = min(max_length, len(request.prompt) + request.sampling.max_tokens)

@@ -41,7 +41,7 @@ class FinishReason(Enum):
     STOP = "stop"  # an end token, a stop text, or a constraint that lets nothing follow
     LENGTH = "length"  # max_tokens or the slot's last position
     ABORTED = "aborted"  # the caller asked for it
-    FAILED = "failed"  # the runner raised, or made logits that are not numbers
+    FAILED = "failed"  # it could not begin, or the runner raised or made logits that are not numbers
     STOPPED = "stopped"  # the engine was shut down
 
 

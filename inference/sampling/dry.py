@@ -4,8 +4,10 @@ The length of the repetition at each earlier place follows from the one before i
 costs one comparison of the whole sequence with that token.
 """
 
-import re
+from bisect import bisect_right
 from collections.abc import Sequence
+from copy import copy
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +30,9 @@ class Dry:
     __slots__ = ("_breakers", "_breaks", "_length", "_lengths", "_params", "_reach", "_tail", "_token_bytes", "_tokens")
 
     def __init__(self, params: DryParams, prompt: Sequence[int], token_bytes: Sequence[bytes]) -> None:
-        """token_bytes: what each token id adds to the text."""
+        """token_bytes: what each token id adds to the text. Takes a few microseconds a token of the prompt."""
         self._params, self._token_bytes = params, token_bytes
-        self._breakers = [breaker.encode() for breaker in params.sequence_breakers]
+        self._breakers = _without_longer([breaker.encode() for breaker in params.sequence_breakers])
         self._reach = max(map(len, self._breakers), default=1) - 1  # bytes that may begin a breaker
         self._length = len(prompt)
         room = max(2 * self._length, 256)
@@ -44,6 +46,12 @@ class Dry:
         breaking = np.flatnonzero(self._breaks)
         unbroken = self._length - 1 - int(breaking[-1]) if breaking.size else self._length
         self._lengths[: self._length] = _repetitions(prompt, unbroken)
+
+    def copy(self) -> Self:
+        """The same repetitions, of a sequence that goes on by itself; far quicker than reading its prompt again."""
+        other = copy(self)
+        other._tokens, other._breaks, other._lengths = self._tokens.copy(), self._breaks.copy(), self._lengths.copy()
+        return other
 
     def accept(self, token: int) -> None:
         """A token was generated."""
@@ -89,15 +97,28 @@ def _doubled(array: Ids) -> Ids:
     return np.concatenate((array, np.zeros_like(array)))
 
 
+def _without_longer(breakers: Sequence[bytes]) -> list[bytes]:
+    """Without those that end with another one, which says the same: so at most one of them ends at a place."""
+    distinct = set(breakers)
+    return [
+        breaker
+        for breaker in sorted(distinct)
+        if not any(breaker[place:] in distinct for place in range(1, len(breaker)))
+    ]
+
+
 def _breaking(pieces: Sequence[bytes], breakers: Sequence[bytes]) -> Flags:
     """For each piece of a text whether a breaker's last byte lies in it."""
     text = b"".join(pieces)
-    ends = np.cumsum([len(piece) for piece in pieces])
+    ends: list[int] = np.cumsum([len(piece) for piece in pieces]).tolist()
     breaking = np.zeros(len(pieces), np.bool_)
     for breaker in breakers:
-        # A look-ahead also finds those that overlap.
-        starts = [match.start() for match in re.finditer(b"(?=" + re.escape(breaker) + b")", text)]
-        breaking[ends.searchsorted(np.array(starts, np.intp) + len(breaker) - 1, side="right")] = True
+        start = text.find(breaker)
+        while start >= 0:
+            piece = bisect_right(ends, start + len(breaker) - 1)
+            breaking[piece] = True
+            # The first place from which a breaker reaches beyond this piece.
+            start = text.find(breaker, ends[piece] - len(breaker) + 1)
     return breaking
 
 

@@ -1,13 +1,14 @@
 """What sampling keeps of one sequence between two tokens. It draws nothing."""
 
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 
 from inference.constraint import Constraint
 from inference.sampling.arrays import Floats
 from inference.sampling.dry import Dry
-from inference.sampling.parameters import SamplingParams
+from inference.sampling.parameters import DryParams, SamplingParams
 from inference.sampling.penalties import LogitBias, Penalties
 
 
@@ -25,13 +26,15 @@ class SamplerState:
         prompt: Sequence[int] = (),
         token_bytes: Sequence[bytes] = (),
         constraint: Constraint | None = None,
+        twin: Self | None = None,
     ) -> None:
-        """token_bytes: what each token id adds to the text; for DRY alone."""
+        """token_bytes: what each token id adds to the text; for DRY alone. twin: a state with the same prompt, of which
+        nothing was drawn yet; what it learned from the prompt is not learned again."""
         self.params = params
         self.generator = np.random.Generator(np.random.PCG64(None if params.seed is None else params.seed % 2**64))
         self._bias = LogitBias(params.logit_bias)
         self._penalties = Penalties(params, prompt)
-        self._dry = None if params.dry is None else Dry(params.dry, prompt, token_bytes)
+        self._dry = None if params.dry is None else _dry(params.dry, prompt, token_bytes, twin)
         self._constraint = constraint
         processed = bool(self._bias or self._penalties) or self._dry is not None or constraint is not None
         self.plain = not processed  # the model's own logits are drawn from, whatever came before
@@ -67,3 +70,9 @@ class SamplerState:
             self._dry.accept(token)
         if self._constraint is not None:
             self._constraint.accept(token)
+
+
+def _dry(params: DryParams, prompt: Sequence[int], token_bytes: Sequence[bytes], twin: SamplerState | None) -> Dry:
+    if twin is not None and twin._dry is not None and twin.params.dry == params:
+        return twin._dry.copy()
+    return Dry(params, prompt, token_bytes)

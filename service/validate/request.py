@@ -22,6 +22,7 @@ MAX_NOTE_KEY, MAX_NOTE = 64, 512
 MAX_IDENTIFIER = 64
 MAX_CHOICES = 128
 MAX_PAGE = 100
+MAX_BREAKER = 64
 
 
 def validate(request: CreateResponseRequest, *, input_optional: bool = False) -> None:
@@ -128,9 +129,10 @@ def _check_penalties(request: CreateResponseRequest, faults: Faults) -> None:
     if request.HasField("dry_allowed_length"):
         faults.number("dry_allowed_length", request.dry_allowed_length, 0)
     for index, breaker in enumerate(request.dry_sequence_breakers.values):
+        path = f"dry_sequence_breakers[{index}]"
         if not breaker:
-            path = f"dry_sequence_breakers[{index}]"
             faults.invalid(path, f"'{path}' must not be empty.")
+        faults.length(path, breaker, MAX_BREAKER)
 
 
 def _check_hints(request: CreateResponseRequest, faults: Faults) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from inference.engine import Outputs
 from inference.fakes import ScriptedRunner
+from inference.sampling.parameters import DryParams
 from inference.types import (
     EngineStats,
     EngineStopped,
@@ -72,6 +73,27 @@ class FailingCopy(ScriptedRunner):
 
     def copy(self, source: int, target: int, length: int) -> None:
         raise RuntimeError("scripted failure of a copy")
+
+
+def test_a_request_that_cannot_begin_fails_alone() -> None:
+    """DRY looks up the text of a token that the model does not have."""
+    dry = replace(GREEDY, dry=DryParams(1.0, 2.0, 2, ("A",)))
+    with running(scripted("ABCD", slots=2)) as (engine, listener):
+        engine.submit(request("bad", (1, 999), dry))
+        listener.until_ended("bad")
+        engine.submit(request("good", (1, 2), dry))
+        listener.until_ended("good")
+    assert (listener.whole("bad").finish, listener.whole("bad").tokens) == (FinishReason.FAILED, 0)
+    assert listener.whole("good").text == "ABCD"
+
+
+def test_of_several_requests_with_one_prompt_the_one_that_cannot_begin_fails_alone() -> None:
+    broken = replace(GREEDY, logit_bias=(("no token", 1.0),))  # type: ignore[arg-type]
+    with running(scripted("ABCD", slots=4)) as (engine, listener):
+        engine.submit(request("a"), request("b", sampling=broken), request("c"))
+        listener.until_ended("a", "b", "c")
+    assert listener.whole("b").finish is FinishReason.FAILED
+    assert [listener.whole(name).text for name in "ac"] == ["ABCD"] * 2
 
 
 def test_three_failures_in_a_row_are_reported_until_a_call_succeeds() -> None:

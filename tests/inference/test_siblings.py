@@ -8,9 +8,10 @@ import pytest
 
 from inference.fakes import ScriptedRunner
 from inference.runner import Logits
-from inference.sampling.parameters import SamplingParams
+from inference.sampling.parameters import DryParams, SamplingParams
+from inference.sampling.state import SamplerState
 from inference.types import FinishReason, GenerationRequest, Output
-from tests.inference.engine_tools import GREEDY, HeldGate, Listener, generate, make_engine, spell
+from tests.inference.engine_tools import GREEDY, TOKEN_BYTES, HeldGate, Listener, generate, make_engine, spell
 
 PROMPT = tuple(range(1, 21))
 DRAWN = SamplingParams(temperature=1.0, max_tokens=12)
@@ -45,6 +46,15 @@ def test_the_prompt_is_computed_once_and_each_answer_is_what_it_would_be_alone(c
     alone = [generate(ScriptedRunner(), request)[request.id] for request in choices(count)]
     assert [output.text for output in shared] == [output.text for output in alone]
     assert len({output.text for output in shared}) == count
+
+
+def test_what_dry_learns_from_the_prompt_is_learned_once_and_each_goes_on_by_itself() -> None:
+    dry = replace(DRAWN, dry=DryParams(multiplier=5.0, base=2.0, allowed_length=1, sequence_breakers=("A",)))
+    shared = together(ScriptedRunner(slots=4), choices(4, dry))
+    alone = [generate(ScriptedRunner(), request)[request.id] for request in choices(4, dry)]
+    assert [output.text for output in shared] == [output.text for output in alone]
+    first = SamplerState(dry, PROMPT, TOKEN_BYTES)
+    SamplerState(replace(dry, seed=1), PROMPT, token_bytes=(), twin=first)  # without texts nothing can be learned
 
 
 @pytest.mark.parametrize("slots", [1, 2, 3])

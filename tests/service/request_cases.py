@@ -173,6 +173,7 @@ REFUSED: list[tuple[dict[str, Any], str, Reason]] = [
     ({"dryBase": 0}, "dry_base", INVALID),
     ({"dryAllowedLength": -1}, "dry_allowed_length", INVALID),
     ({"drySequenceBreakers": {"values": ["a", ""]}}, "dry_sequence_breakers[1]", INVALID),
+    ({"drySequenceBreakers": {"values": ["é" * 64, "é" * 65]}}, "dry_sequence_breakers[1]", INVALID),
     ({"stop": ["a"] * 17}, "stop", INVALID),
     ({"stop": ["a", ""]}, "stop[1]", INVALID),
     ({"nChoices": 0}, "n_choices", INVALID),

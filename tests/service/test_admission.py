@@ -7,7 +7,7 @@ from pathlib import Path
 import grpc
 
 from answerd.v1.content_pb2 import ContentPart, InputText
-from answerd.v1.create_response_pb2 import CreateResponseRequest
+from answerd.v1.create_response_pb2 import CreateResponseRequest, DrySequenceBreakers
 from answerd.v1.input_pb2 import Input, ItemList
 from answerd.v1.item_pb2 import Item, MessageItem, Role
 from answerd.v1.response_pb2 import ResponseStatus
@@ -87,6 +87,10 @@ async def test_a_request_without_a_budget_gets_the_servers(tmp_path: Path) -> No
 async def test_faults_of_the_request_are_told_before_anything_happens(served: Served) -> None:
     fault = await refusal(served.create("hi", temperature=9.0))
     assert (fault.code, fault.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_VALUE")
+    breakers = DrySequenceBreakers(values=["\n", "x" * 65])
+    long = await refusal(served.create("hi", dry_multiplier=1, dry_sequence_breakers=breakers))
+    assert long.reason == "INVALID_VALUE"
+    assert "dry_sequence_breakers[1]" in long.message
     unknown = await refusal(served.create("hi", model="other"))
     assert (unknown.code, unknown.reason) == (grpc.StatusCode.NOT_FOUND, "MODEL_NOT_FOUND")
     assert (await served.store.counts()).records == 0

@@ -371,7 +371,7 @@ class DrySequenceBreakers(_message.Message):
     VALUES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The strings, none empty. In JSON this array stands directly under `dry_sequence_breakers`."""
+        """The strings: at most 64, each of 1 to 64 characters. In JSON this array stands directly under `dry_sequence_breakers`."""
 
     def __init__(
         self,

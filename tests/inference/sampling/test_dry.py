@@ -17,7 +17,7 @@ from tests.inference.sampling.definitions import processed, tokens_of
 TOKEN_BYTES = [b"a", b"b", b"ab", b"\n", b"x", b"", "é".encode()[:1], "é".encode()[1:]]
 SIZE = len(TOKEN_BYTES)
 tokens = st.lists(st.integers(0, SIZE - 1), max_size=40) | st.lists(st.integers(0, 1), max_size=40)
-breakers = st.lists(st.sampled_from(["\n", "a", "b\n", "abx", "é", "bb"]), max_size=2).map(tuple)
+breakers = st.lists(st.sampled_from(["\n", "a", "b\n", "abx", "é", "bb", "ba"]), max_size=3).map(tuple)
 settings_of_dry = st.builds(
     DryParams,
     multiplier=st.sampled_from([0.5, 2.0]),
@@ -81,3 +81,22 @@ def test_a_long_repetition_forbids_without_ending_all() -> None:
 def test_a_sequence_outgrows_its_first_room() -> None:
     params = DryParams(1.0, 1.0, 1, ())
     assert penalties(params, [0], [1, 2, 3, 4] * 200)[1] == 1.0
+
+
+def test_a_copy_goes_on_by_itself() -> None:
+    params = DryParams(1.0, 2.0, 1, ("\n",))
+    one = Dry(params, [4, 0, 1, 2], TOKEN_BYTES)
+    other = one.copy()
+    for token in (4, 0):
+        one.accept(token)
+    for dry, penalised in ((one, 1), (other, None)):
+        row = np.zeros(SIZE, np.float32)
+        dry.apply(row)
+        assert np.flatnonzero(row).tolist() == ([] if penalised is None else [penalised])
+
+
+def test_breakers_that_say_the_same_are_looked_for_once() -> None:
+    """So that a prompt of nothing but breakers is looked through once, and not once for each."""
+    breakers = tuple("a" * length for length in range(1, 65))
+    dry = Dry(DryParams(1.0, 2.0, 1, (*breakers, "b", "xb")), [0], TOKEN_BYTES)
+    assert dry._breakers == [b"a", b"b"]
