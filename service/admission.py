@@ -41,7 +41,7 @@ class Admission:
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._running, self._background = store, running, background
-        self.prompts = Prompts(store)
+        self.prompts = Prompts(store, default_max_output_tokens)
         self._default_max_output_tokens = default_max_output_tokens
         self._now, self._steady = now, steady
 

@@ -6,18 +6,22 @@ The same for a request that is run and for one whose tokens are counted. It subm
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from google.protobuf.message import Message
 
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.input_pb2 import ItemList
 from answerd.v1.input_tokens_pb2 import CountInputTokensRequest
+from answerd.v1.item_pb2 import Item
+from answerd.v1.truncation_pb2 import Truncation
 from inference.types import ContextLengthExceeded
 from service.history import chat_messages, load_history
 from service.input_items import normalise_input
 from service.models.catalogue import Models
 from service.models.served import ServedModel
 from service.store import Store
+from service.truncation import fitting_prompt, room_for_prompt
 from service.validate import validate
 from service.validate.counts import check_length, count_parts
 from service.validate.request import DEFAULT_MODEL
@@ -29,8 +33,8 @@ MANY_PARTS = 100
 class Prompts:
     """Makes prompts of requests. Its methods raise ServiceError, and what `service_error_of` knows."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, default_max_output_tokens: int) -> None:
+        self._store, self._default_budget = store, default_max_output_tokens
 
     async def read(
         self, request: CreateResponseRequest, longest_prompt: int, *, input_optional: bool = False
@@ -52,11 +56,26 @@ class Prompts:
         if request.HasField("previous_response_id"):
             history = await load_history(self._store.chain, owner, request.previous_response_id)
         conversation = [*history, *items.items]
+
+        async def encode(shown: Sequence[Item]) -> tuple[int, ...]:
+            return await self._encode(request, shown, model)
+
+        if request.truncation != Truncation.TRUNCATION_AUTO:
+            return await encode(conversation)
+        budget = request.max_output_tokens if request.HasField("max_output_tokens") else self._default_budget
+        return await fitting_prompt(conversation, encode, room_for_prompt(model.context_length, budget))
+
+    async def _encode(
+        self, request: CreateResponseRequest, conversation: Sequence[Item], model: ServedModel
+    ) -> tuple[int, ...]:
         if len(conversation) > MANY_PARTS:
             messages = await asyncio.to_thread(chat_messages, request.instructions, conversation)
         else:
             messages = chat_messages(request.instructions, conversation)
-        return await model.prompt(messages)
+        prompt = await model.prompt(messages)
+        if len(prompt) > model.longest_prompt:
+            raise ContextLengthExceeded(len(prompt), model.longest_prompt)
+        return prompt
 
     async def count(self, owner: str, counted: CountInputTokensRequest, models: Models) -> int:
         """How many tokens a response to the same request would have in its prompt."""
@@ -64,10 +83,7 @@ class Prompts:
         name = request.model or DEFAULT_MODEL
         items = await self.read(request, models.longest_prompt(name), input_optional=True)
         async with models.use(name) as model:
-            prompt = await self.prompt(owner, request, items, model)
-            if len(prompt) > model.longest_prompt:
-                raise ContextLengthExceeded(len(prompt), model.longest_prompt)
-            return len(prompt)
+            return len(await self.prompt(owner, request, items, model))
 
 
 def as_create_request(request: Message) -> CreateResponseRequest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.item_pb2 import Item
+from answerd.v1.truncation_pb2 import Truncation
 from inference.types import ContextLengthExceeded
 from service.validate.faults import Faults
 
@@ -17,9 +18,9 @@ MAX_PARTS = 10_000
 
 
 def check_length(request: CreateResponseRequest, longest_prompt: int) -> None:
-    """Raises ContextLengthExceeded for more items than fit: each costs the prompt a token at least."""
+    """Raises ContextLengthExceeded for more items than fit: each that stays costs the prompt a token at least."""
     items = len(request.input.items.items)
-    if items > longest_prompt:
+    if items > longest_prompt and request.truncation != Truncation.TRUNCATION_AUTO:
         raise ContextLengthExceeded(items, longest_prompt, at_least=True)
 
 
@@ -38,6 +39,7 @@ def check_counts(request: CreateResponseRequest, faults: Faults) -> None:
         ("logit_bias", len(request.logit_bias), MAX_BIASES, "tokens"),
         ("dry_sequence_breakers", len(request.dry_sequence_breakers.values), MAX_BREAKERS, "strings"),
         ("tool_choice.tools", len(request.tool_choice.allowed_tools.tools), MAX_TOOLS, "tools"),
+        ("input", len(request.input.items.items), MAX_PARTS, "items"),
         ("input", sum(map(_parts, request.input.items.items)), MAX_PARTS, "content parts"),
     ]
     for path, count, most, what in bounds:

@@ -13,7 +13,6 @@ from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.include_pb2 import Include
 from answerd.v1.reasoning_pb2 import ReasoningEffort
 from answerd.v1.tool_choice_pb2 import ToolChoiceMode
-from answerd.v1.truncation_pb2 import Truncation
 from service.errors import Reason
 from service.validate.faults import Faults
 
@@ -75,7 +74,6 @@ UNSUPPORTED: tuple[NotYet, ...] = (
     _when("tools", lambda request: len(request.tools) > 0),
     _when("tool_choice", _constrains_tools),
     _when("reasoning.effort", lambda request: request.reasoning.effort not in NO_THINKING),
-    _when("truncation", lambda request: request.truncation == Truncation.TRUNCATION_AUTO),
     _when("enable_thinking", lambda request: request.enable_thinking),
     _when("web_search_options", lambda request: request.HasField("web_search_options")),
 )
