@@ -110,6 +110,8 @@ def _tell(settings: Settings, model: ServedModel, loaded: LoadedModel) -> None:
     _say(f"serving {model.name} on {loaded.provider}; {slots}.")
     if model.context_length < settings.context:
         _say(f"ANSWERD_CONTEXT is {settings.context}; the model's own context is {model.context_length}.")
+    if loaded.shortage is not None:
+        _say(loaded.shortage)
 
 
 async def _stopped_or_broken(stopped: asyncio.Future[Literal[True]], engine_broken: asyncio.Event) -> None:

@@ -37,7 +37,7 @@ def load_runner(
     """A runner over `slots` x `context` positions, or fewer if the model was trained for fewer; some calls are made.
 
     threads: of ONNX Runtime, 0 for all cores. memory: where the cache lies, if not on the provider's device.
-    Raises ModelFileError if the graph cannot be loaded or run.
+    Raises ModelFileError if the graph cannot be loaded or run, MemoryError if there is no room for the positions.
     """
     length = min(context, config.context_length)
 
@@ -58,6 +58,8 @@ def load_runner(
         return _load_on_cuda(load) if provider.is_cuda else load(False)
     except ModelFileError as error:
         raise ModelFileError(f"{graph}: {error}") from error
+    except MemoryError:
+        raise
     except Exception as error:  # onnxruntime's own exceptions have no common base below this one
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ModelFileError(f"{graph} cannot be run: {reason[:300]}") from error

@@ -69,7 +69,10 @@ class HostMemory:
 
     def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Buffer:
         size = math.prod(shape) * dtype.itemsize
-        pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        try:
+            pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        except OSError as error:
+            raise MemoryError(f"The system does not give {size} bytes: {error.strerror}.") from error
         if hasattr(mmap, "MADV_NOHUGEPAGE"):
             # A huge page spans several heads of a slot: the first position of each would commit nearly all of it.
             pages.madvise(mmap.MADV_NOHUGEPAGE)

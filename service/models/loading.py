@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from common.settings import Settings
 from inference.grammar.compiler import GrammarCompiler
@@ -12,12 +13,15 @@ from inference.model import ModelDirectory, precisions_for
 from inference.options import DEFAULTS, EngineOptions
 from inference.runner import Runner
 from inference.stream import AsyncEngine
-from inference.types import ModelFileError
 from service.models.grammars import Grammars
-from service.models.memory import cache_size, memory_limit, resident, weights_size
+from service.models.memory import memory_limit, resident
+from service.models.need import Need, no_room
 from service.models.served import ServedModel
 from service.models.source import find_model
 from service.models.spec import ModelSpec
+
+if TYPE_CHECKING:  # ONNX Runtime takes a quarter of a second to import, which the port should not wait for
+    from inference.onnx.provider import Provider
 
 Progress = Callable[[float], None]
 """Called with the share done, from 0 to 1."""
@@ -28,8 +32,8 @@ Report = Callable[[str], Progress]
 @dataclass(frozen=True)
 class LoadedModel:
     """What loading gives: the model directory, a warm runner over it, what each token id adds to a text, in one
-    sentence which provider runs it and why, how many bytes it takes (what was measured, and its whole cache), and how
-    its engine is to work."""
+    sentence which provider runs it and why, how many bytes it takes (what was measured, and its whole cache), how its
+    engine is to work, and a sentence about memory that may become short."""
 
     directory: ModelDirectory
     runner: Runner
@@ -37,6 +41,7 @@ class LoadedModel:
     provider: str
     memory: int = 0
     options: EngineOptions = DEFAULTS
+    shortage: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,13 +56,14 @@ class PreparedModel:
 Prepare = Callable[[ModelSpec, Report], PreparedModel]
 
 
-def prepare_model(spec: ModelSpec, settings: Settings, report: Report) -> PreparedModel:
+def prepare_model(
+    spec: ModelSpec, settings: Settings, report: Report, memory: Callable[[], int] = memory_limit
+) -> PreparedModel:
     """Finds and if need be converts a model: at once, or in minutes.
 
-    Raises ModelFileError, also for a model that is larger than the memory of the machine, and ProviderUnavailable for
-    a provider asked for by name that does not work.
+    memory: how many bytes this process may have. Raises ModelFileError, also for a model that is larger, and
+    ProviderUnavailable for a provider asked for by name that does not work.
     """
-    # ONNX Runtime takes a quarter of a second to import, which the port should not wait for.
     from inference.onnx.provider import choose_provider
     from inference.onnx.trial import ensure_tried
 
@@ -69,15 +75,19 @@ def prepare_model(spec: ModelSpec, settings: Settings, report: Report) -> Prepar
 
         source = ensure_converted(source, settings.cache_dir, precisions[0], report("converting the model"))
     directory = ModelDirectory.open(source, precisions)
-    weights = weights_size(directory.graph_path)
-    cache = cache_size(directory.config, spec.slots, spec.context, 2 if directory.config.precision == "float16" else 4)
-    check_fits(spec, weights, cache, memory_limit())
+    need = Need.of(directory, spec, memory())
+    need.check(spec)
     ensure_tried(directory.graph_path, directory.config, provider, settings.cache_dir)
+    return PreparedModel(need.total(), lambda: _load(spec, settings, directory, provider, need))
 
-    def load() -> LoadedModel:
-        from inference.onnx.loading import load_runner
 
-        before = resident()
+def _load(
+    spec: ModelSpec, settings: Settings, directory: ModelDirectory, provider: Provider, need: Need
+) -> LoadedModel:
+    from inference.onnx.loading import load_runner
+
+    before = resident()
+    try:
         runner = load_runner(
             directory.graph_path,
             directory.config,
@@ -86,27 +96,15 @@ def prepare_model(spec: ModelSpec, settings: Settings, report: Report) -> Prepar
             slots=spec.slots,
             context=spec.context,
         )
-        token_bytes = directory.tokenizer.token_bytes()
-        token_bytes += [b""] * (runner.vocab_size - len(token_bytes))
-        why = f"{provider.name.removesuffix('ExecutionProvider')} ({provider.reason})"
-        # On a device there is nothing to measure here; the file is what it holds.
-        taken = weights if provider.is_cuda else max(resident() - before, 0)
-        options = EngineOptions(speculation=settings.speculation, deterministic=settings.deterministic)
-        return LoadedModel(directory, runner, token_bytes, why, taken + cache, options)
-
-    return PreparedModel(weights + cache, load)
-
-
-def check_fits(spec: ModelSpec, weights: int, cache: int, limit: int) -> None:
-    """All in bytes. Raises ModelFileError, one sentence, for a model that cannot be loaded here whatever else runs."""
-    if weights + cache > limit:
-        raise ModelFileError(
-            spec.fault(
-                f"its weights take {_gigabytes(weights)} and its cache of {spec.slots} slots of {spec.context} tokens"
-                f" {_gigabytes(cache)}, and there are {_gigabytes(limit)} of memory: choose fewer slots"
-                " (ANSWERD_SLOTS), a shorter context (ANSWERD_CONTEXT) or a smaller model"
-            )
-        )
+    except MemoryError:
+        raise no_room(spec) from None
+    token_bytes = directory.tokenizer.token_bytes()
+    token_bytes += [b""] * (runner.vocab_size - len(token_bytes))
+    why = f"{provider.name.removesuffix('ExecutionProvider')} ({provider.reason})"
+    # On a device there is nothing to measure here; the file is what it holds.
+    weights = need.weights if provider.is_cuda else max(resident() - before, 0)
+    options = EngineOptions(speculation=settings.speculation, deterministic=settings.deterministic)
+    return LoadedModel(directory, runner, token_bytes, why, need.total(weights), options, need.shortage(spec))
 
 
 def serve(model: LoadedModel, queue_limit: int, name: str | None = None) -> ServedModel:
@@ -126,7 +124,3 @@ def serve(model: LoadedModel, queue_limit: int, name: str | None = None) -> Serv
         engine,
         Grammars(GrammarCompiler(vocabulary), engine.limit),
     )
-
-
-def _gigabytes(size: int) -> str:
-    return f"{size / 1e9:.2f} GB"

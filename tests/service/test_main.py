@@ -86,6 +86,22 @@ async def test_a_context_that_the_model_does_not_have_is_told(
     assert "the service is ready" in said
 
 
+async def test_a_cache_that_may_outgrow_the_memory_is_told(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def prepare(spec: ModelSpec, settings: Settings, report: Report) -> PreparedModel:
+        prepared = prepare_scripted(spec, settings, report)
+        return replace(prepared, load=lambda: replace(prepared.load(), shortage="Memory may become short."))
+
+    running = asyncio.create_task(run(settings, prepare))
+    async with grpc.aio.insecure_channel(settings.grpc_address) as channel:
+        await channel.channel_ready()
+        await until_health_is(channel, SERVING)
+    stop()
+    await running
+    assert "answerd: Memory may become short.\n" in capsys.readouterr().out
+
+
 async def test_a_stop_signal_ends_the_loading_of_a_model(settings: Settings) -> None:
     never = threading.Event()
 

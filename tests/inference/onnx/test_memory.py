@@ -33,6 +33,11 @@ def test_memory_is_zeroed(memory: Memory) -> None:
     assert bytes(ctypes.string_at(buffer.address, 24)) == bytes(24)
 
 
+def test_memory_that_the_system_does_not_give_is_an_error_of_its_own() -> None:
+    with pytest.raises(MemoryError, match="does not give"):
+        HostMemory().allocate((2**50,), np.dtype(np.float32))  # more than a process can address
+
+
 def test_a_mirror_holds_on_the_device_what_was_pushed_and_on_the_host_what_was_pulled(memory: Memory) -> None:
     mirror = memory.mirror(6, np.dtype(np.int32))
     mirror.array[:] = range(6)

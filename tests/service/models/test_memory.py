@@ -10,10 +10,8 @@ import numpy as np
 import pytest
 
 from inference.fakes import ScriptedRunner
-from inference.types import ModelFileError
-from service.models.loading import check_fits
 from service.models.memory import cache_size, memory_limit, resident, weights_size
-from tests.service.scripted_model import TOKENIZER, a_spec, scripted
+from tests.service.scripted_model import TOKENIZER, scripted
 
 MACHINE = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
@@ -69,15 +67,3 @@ def test_a_cache_has_keys_and_values_of_every_position_and_a_slot_more() -> None
     config = replace(config, num_layers=3, num_kv_heads=2, head_size=8)
     assert cache_size(config, slots=4, context=100, number_size=4) == 2 * 3 * 2 * 8 * 4 * 5 * 100
     assert cache_size(config, slots=4, context=4096, number_size=2) == 2 * 3 * 2 * 8 * 2 * 5 * 512
-
-
-def test_a_model_that_is_larger_than_the_memory_is_refused_in_one_sentence() -> None:
-    spec = replace(a_spec(slots=16, context=4096), source="m.gguf")
-    check_fits(spec, 600, 400, 1000)
-    with pytest.raises(ModelFileError) as caught:
-        check_fits(spec, 1_500_000_000, 3_250_000_000, 4_000_000_000)
-    assert str(caught.value) == (
-        "ANSWERD_MODEL is 'm.gguf', but its weights take 1.50 GB and its cache of 16 slots of 4096 tokens 3.25 GB, and"
-        " there are 4.00 GB of memory: choose fewer slots (ANSWERD_SLOTS), a shorter context (ANSWERD_CONTEXT) or a"
-        " smaller model."
-    )
