@@ -17,7 +17,12 @@ from answerd.v1.input_tokens_pb2 import CountInputTokensRequest, CountInputToken
 from answerd.v1.model_pb2 import GetModelRequest, ListModelsRequest, ListModelsResponse, Model
 from answerd.v1.response_pb2 import Response
 from answerd.v1.responses_service_pb2_grpc import ResponsesServiceStub
-from answerd.v1.stored_response_pb2 import DeleteResponseRequest, DeleteResponseResponse, GetResponseRequest
+from answerd.v1.stored_response_pb2 import (
+    DeleteResponseRequest,
+    DeleteResponseResponse,
+    GetResponseRequest,
+    StreamResponseRequest,
+)
 from facade.errors import ApiError
 from facade.rpc_errors import api_error
 
@@ -54,9 +59,9 @@ def open_channel(target: str) -> grpc.aio.Channel:
 
 
 class EventStream:
-    """The events of one response as they arrive. Leaving it early cancels the response."""
+    """The events of one response as they arrive."""
 
-    def __init__(self, call: grpc.aio.UnaryStreamCall[CreateResponseRequest, ResponseEvent]) -> None:
+    def __init__(self, call: grpc.aio.UnaryStreamCall[Any, ResponseEvent]) -> None:
         self._call = call
 
     async def read(self) -> ResponseEvent | None:
@@ -90,6 +95,10 @@ class ServiceClient:
     def create(self, request: CreateResponseRequest, metadata: Metadata) -> AbstractAsyncContextManager[EventStream]:
         """Starts a response; leaving the context before its events have ended cancels it."""
         return _leaving_cancels(EventStream(self._stub.CreateResponse(request, metadata=tuple(metadata))))
+
+    def follow(self, request: StreamResponseRequest, metadata: Metadata) -> AbstractAsyncContextManager[EventStream]:
+        """The events of a stored response; leaving the context leaves the response alone."""
+        return _leaving_cancels(EventStream(self._stub.StreamResponse(request, metadata=tuple(metadata))))
 
     async def get(self, request: GetResponseRequest, metadata: Metadata) -> Response:
         return await _result(self._stub.GetResponse(request, metadata=tuple(metadata)))

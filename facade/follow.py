@@ -15,16 +15,18 @@ from facade.rpc_errors import CUT_OFF
 
 
 class Follower:
-    """The events of a stream, and what is known of the response meanwhile.
+    """The events of a stream, and what is known of the response meanwhile; at first that is `known`.
 
-    `last`: the last event that was taken. `ended`: whether a terminal one was seen, after which there are no more.
+    `last`: the last event that was taken, of `taken` events. `ended`: whether a terminal one was seen, after which
+    there are no more.
     """
 
-    def __init__(self, stream: EventStream) -> None:
+    def __init__(self, stream: EventStream, known: Response | None = None) -> None:
         self._stream = stream
-        self._response = Response()
+        self._response = known or Response()
         self._done: list[Item] = []
         self.last: ResponseEvent | None = None
+        self.taken = 0
         self.ended = False
 
     @property
@@ -38,11 +40,16 @@ class Follower:
         while event is not None:
             self._note(event)
             yield event
-            self.last = event
+            self.last, self.taken = event, self.taken + 1
             if self.ended:
                 return
             event = await self._stream.read()
         raise ApiError("UNAVAILABLE", CUT_OFF)
+
+    async def finish(self) -> None:
+        """Lets the service close a stream whose events have ended."""
+        if self.ended:
+            await self._stream.finish()
 
     def broken(self, error: ApiError, request_id: str) -> tuple[ResponseEvent, ResponseEvent]:
         """The two events that end a stream which `error` broke: what happened, and the response as far as known."""

@@ -17,21 +17,21 @@ from answerd.v1.input_items_pb2 import ListInputItemsRequest
 from answerd.v1.input_tokens_pb2 import CountInputTokensRequest
 from answerd.v1.model_pb2 import GetModelRequest
 from answerd.v1.response_pb2 import Response
-from answerd.v1.stored_response_pb2 import DeleteResponseRequest, GetResponseRequest
-from common.logging import get_logger
+from answerd.v1.stored_response_pb2 import DeleteResponseRequest, GetResponseRequest, StreamResponseRequest
 from facade.blame import clients_words
 from facade.body import parse_object, read_body
-from facade.client import EventStream, ServiceClient
+from facade.client import ServiceClient
 from facade.create_request import read_create_request, read_keys
 from facade.drain import Drain
-from facade.errors import NO_RETRY, REASON_OF_CODE, ApiError, internal_error, malformed_json
-from facade.events import DONE, EventWriter
+from facade.errors import NO_RETRY, REASON_OF_CODE, ApiError, malformed_json
+from facade.events import EventWriter
 from facade.follow import Follower, first_event
 from facade.key_check import KeyCheck
 from facade.patience import Patience
 from facade.query import read_query
 from facade.request_context import NOTES, REQUEST_ID, metadata_of
-from facade.sse import SseReply
+from facade.stored_query import read_stored_query
+from facade.streams import Streams, note_end, noted
 from facade.writer import write_model, write_page, write_whole_response
 
 # Reading a body of this size would hold up the streams of others for some milliseconds.
@@ -58,9 +58,7 @@ class Handlers:
         self._keys = KeyCheck(client.check_key)
         self._one_large_body = asyncio.Semaphore(1)
         self._limit = limit
-        self._keep_alive = keep_alive
-        self._writer = EventWriter(reasoning_events)
-        self._log = get_logger("facade")
+        self._streams = Streams(EventWriter(reasoning_events), keep_alive)
 
     async def create_response(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/responses"""
@@ -71,17 +69,15 @@ class Handlers:
                 first = await first_event(stream)
             _note_response(request, first)
             if wanted.stream:
-                return await self._stream(request, stream, first)
-            return await self._fold(request, stream, first)
+                return await self._streams.send(request, Follower(stream), first)
+            return await self._fold(request, Follower(stream), first)
 
-    async def get_response(self, request: web.Request) -> web.Response:
+    async def get_response(self, request: web.Request) -> web.StreamResponse:
         """GET /v1/responses/{id}"""
-        if request.query.get("stream", "false") != "false":
-            sentence = "Unsupported parameter: 'stream' is not supported for stored responses by this server."
-            raise ApiError("UNSUPPORTED_PARAMETER", sentence, "stream")
-        message = GetResponseRequest()
-        read_query(request.query, message)
-        message.id = _path_id(request, "Response with ID '{}' not found.", "RESPONSE_NOT_FOUND")
+        response_id = _path_id(request, "Response with ID '{}' not found.", "RESPONSE_NOT_FOUND")
+        message = read_stored_query(request.query, response_id)
+        if isinstance(message, StreamResponseRequest):
+            return await self._replay(request, message)
         return _json(write_whole_response(await self._client.get(message, metadata_of(request))))
 
     async def delete_response(self, request: web.Request) -> web.Response:
@@ -134,28 +130,14 @@ class Handlers:
         if self._drain.stopping:
             raise ApiError("UNAVAILABLE", "The server is stopping. Try again in a moment.")
 
-    async def _stream(self, request: web.Request, stream: EventStream, first: ResponseEvent) -> web.StreamResponse:
-        follower = Follower(stream)
-        async with SseReply(request, self._keep_alive) as reply:
-            try:
-                async for event in follower.events(first):
-                    await reply.send(self._writer.frame(event))
-            except ConnectionError:
-                raise
-            except Exception as error:
-                # The status is sent already; the stream itself has to say how it ended.
-                broken = self._noted(request, error)
-                for event in follower.broken(broken, request[REQUEST_ID]):
-                    await reply.send(self._writer.frame(event))
-            # Before the last frame, after which the client may leave and cancel whatever is still awaited.
-            if follower.ended:
-                await stream.finish()
-            await reply.send(DONE)
-        _note_end(request, follower)
-        return reply.response
+    async def _replay(self, request: web.Request, message: StreamResponseRequest) -> web.StreamResponse:
+        # What a part of a stream does not tell of the response is needed if the rest of it breaks off.
+        known = await self._client.get(GetResponseRequest(id=message.id), metadata_of(request))
+        request[NOTES].update(response_id=known.id, stream=True)
+        async with self._client.follow(message, metadata_of(request)) as stream:
+            return await self._streams.send(request, Follower(stream, known), await stream.read())
 
-    async def _fold(self, request: web.Request, stream: EventStream, first: ResponseEvent) -> web.Response:
-        follower = Follower(stream)
+    async def _fold(self, request: web.Request, follower: Follower, first: ResponseEvent) -> web.Response:
         fault: ResponseEvent | None = None
         reason: str | None = None
         last = first
@@ -164,21 +146,12 @@ class Handlers:
                 fault = last if last.HasField("error") else fault
         except ApiError as error:
             reason = error.reason
-            fault, last = follower.broken(self._noted(request, error), request[REQUEST_ID])
-        if follower.ended:
-            await stream.finish()
-        _note_end(request, follower)
+            fault, last = follower.broken(noted(request, error), request[REQUEST_ID])
+        await follower.finish()
+        note_end(request, follower)
         if last.HasField("failed"):
             raise _failure(last.failed.response, fault, reason)
         return _json(write_whole_response(getattr(last, last.WhichOneof("event") or "").response))
-
-    def _noted(self, request: web.Request, error: Exception) -> ApiError:
-        """A failure in the middle of a stream, as the log has it."""
-        known = error if isinstance(error, ApiError) else internal_error(repr(error))
-        request[NOTES].update(reason=known.reason, detail=known.detail or None)
-        if known is not error:
-            self._log.error("a stream failed unexpectedly", exc_info=error)
-        return known
 
 
 def _parse(body: bytes, read: Callable[[dict[str, Any]], T]) -> T:
@@ -202,13 +175,6 @@ def _failure(response: Response, fault: ResponseEvent | None, reason: str | None
 
 def _note_response(request: web.Request, first: ResponseEvent) -> None:
     request[NOTES]["response_id"] = first.created.response.id or None
-
-
-def _note_end(request: web.Request, follower: Follower) -> None:
-    notes, usage = request[NOTES], follower.usage
-    notes["events"] = follower.last.sequence_number + 1 if follower.last is not None else 0
-    if usage is not None:
-        notes.update(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
 
 
 def _path_id(request: web.Request, sentence: str, reason: str) -> str:

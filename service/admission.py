@@ -93,6 +93,7 @@ class Admission:
             self._now,
         )
         self._running.add(running)
+        running.begin()
         return running
 
     def _recorder(self, owner: str, request: CreateResponseRequest, items: ItemList, response: Response) -> Recorder:

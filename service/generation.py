@@ -1,20 +1,22 @@
 """One response from its admission to its end, and all those that run now.
 
-Here the engine's outputs meet the lifecycle's events and the store's writes, in a task of their own: a reader who is
+Here the engine's outputs meet the lifecycle's events and the store's writes, in tasks of their own: a reader who is
 slow, or stands still, delays neither. It knows no gRPC: a caller that leaves is a generator that is closed.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import assert_never
 
 from answerd.v1.event_pb2 import ResponseEvent
 from answerd.v1.response_pb2 import Response
 from answerd.v1.usage_pb2 import InputTokensDetails, OutputTokensDetails, Usage
+from common.logging import get_logger
 from inference.stream import Generation
 from inference.types import FinishReason, Output
 from service.background import Background
 from service.choice import Choice
+from service.event_log import EventLog
 from service.lifecycle import Cancelled, Completed, Ending, Failed, LengthReached, Lifecycle
 from service.logprobs import TokenBytes, wire_logprobs
 from service.recorder import Recorder
@@ -23,10 +25,16 @@ from service.status import status_name
 STOPPED = Failed("unavailable", "the server was stopped")
 MODEL_FAILED = Failed("model_error", "The model failed while it generated this response.")
 NOT_STORED = Failed("store_unavailable", "The response could not be stored, although it was to be kept.")
+BROKEN = Failed("server_error", "Internal error")
+
+log = get_logger("service.generation")
 
 
 class RunningResponse:
-    """One response while it runs. `events` is iterated once; whatever ends that iteration ends the response."""
+    """One response while it runs, from `begin` to its end.
+
+    It goes on while somebody iterates `events`; those who `follow` it see the same events and change nothing.
+    """
 
     def __init__(
         self,
@@ -49,11 +57,11 @@ class RunningResponse:
         self._prompt_tokens, self._bytes_of = prompt_tokens, bytes_of
         self._recorder = recorder
         self._background, self._now = background, now
-        self._told: list[ResponseEvent] = []  # numbered, and not yet taken by the reader
-        self._news = asyncio.Event()
+        self._log = EventLog(self._tell)
         self._pump: asyncio.Task[None] | None = None
+        self._callers = 0
+        self._left = False
         self._cut: Ending | None = None
-        self._stored: asyncio.Task[bool] | None = None
         self._on_settled: Callable[[RunningResponse], None] = lambda _: None
 
     @property
@@ -100,53 +108,69 @@ class RunningResponse:
         self.cut(Cancelled())
 
     def leave(self) -> None:
-        """Nobody will iterate `events` any more: a response that has not ended is cancelled, or ends as it was cut.
+        """Nobody carries the response on any more: if it has not ended it is cancelled, or ends as it was cut.
         Harmless if it has ended."""
+        self._left = True
         self._abort()
-        if not self._lifecycle.ended:
-            if self._pump is not None:
-                # It may wait for an engine that is stuck.
-                self._pump.cancel()
+        # While it is being created, it ends when that is over.
+        if self._pump is not None and not self._lifecycle.ended:
+            # It may wait for an engine that is stuck.
+            self._pump.cancel()
             self._end(self._cut or Cancelled())
 
-    async def events(self) -> AsyncGenerator[ResponseEvent, None]:
-        """The events, as they happen; the last one comes after the final state was stored. Text that waits for the
-        reader is one delta. The response goes on to its end whether or not it is read.
+    def begin(self) -> None:
+        """Stores the response and carries it on to its end. To be called once, at its admission."""
+        self._background.start(self._create())
 
-        Raises StoreError before the first event if the response could not be stored at all. Closing the generator, or
-        cancelling its task, cancels the response, which is then stored as such.
+    async def events(self) -> AsyncGenerator[ResponseEvent, None]:
+        """All events, for a caller whose response this is: when the last of them closes the generator, or their task
+        is cancelled, the response is cancelled and stored as such, unless it has ended.
+
+        Raises StoreError before the first event if the response could not be stored at all.
         """
+        self._callers += 1
         try:
-            await self._begin()
-            self._told = self._lifecycle.start()
-            self._news.set()
-            pump = self._pump = self._background.start(self._run())
-            pump.add_done_callback(lambda _: self._news.set())
-            while self._told or not pump.done():
-                await self._news.wait()
-                self._news.clear()
-                for event in self._take_told():
-                    yield event
-            pump.result()
+            async for event in self.follow():
+                yield event
         finally:
             # Nothing here may wait: a closed generator gets no chance to.
+            self._callers -= 1
+            if not self._callers:
+                self.leave()
+
+    def follow(self, after: int = -1) -> AsyncIterator[ResponseEvent]:
+        """The events numbered above `after`, as they happen; the last one comes after the final state was stored. Text
+        that waits for its readers is one delta. Raises what `events` raises."""
+        return self._log.read(after)
+
+    async def _create(self) -> None:
+        first = self._lifecycle.start()
+        if self._recorder is not None:
+            try:
+                await self._recorder.begin(first)
+            except Exception as error:
+                self._refuse(error)
+                return
+        self._log.append(first)
+        self._pump = self._background.start(self._run())
+        if self._left:
             self.leave()
 
-    async def _begin(self) -> None:
-        if self._recorder is None:
-            return
-        recorder = self._recorder
-        try:
-            await recorder.begin()
-        except Exception:
-            self._recorder = None
-            raise
+    def _refuse(self, error: Exception) -> None:
+        self._recorder = None
+        self._abort()
+        self._lifecycle.end(Cancelled(), self._usage())
+        self._log.close(error)
+        self._on_settled(self)
 
     async def _run(self) -> None:
         """From the engine to lifecycle and store, at the pace of the engine."""
-        await asyncio.gather(*map(self._read, range(len(self._choices))))
-        last = await self._last_events()
-        self._told += last
+        try:
+            await asyncio.gather(*map(self._read, range(len(self._choices))))
+        except Exception:
+            log.exception("a response was broken off", response_id=self.id)
+            if not self._lifecycle.ended:
+                self._break_off(BROKEN)
 
     async def _read(self, index: int) -> None:
         async for output in self._choices[index].generation:
@@ -158,15 +182,15 @@ class RunningResponse:
         if output.finish is not None:
             self._finish(index, output.finish)
         elif self._recorder is not None:
-            self._recorder.progress(self._snapshot)
-        self._news.set()
+            self._recorder.progress(self._snapshot, self._log.events)
+        self._log.wake()
 
     def _finish(self, index: int, finish: FinishReason) -> None:
         """The response goes on until the last choice has ended, or one of them was broken off."""
         match finish:
             case FinishReason.STOP | FinishReason.LENGTH:
                 self._tell()
-                self._told += self._lifecycle.close(index, whole=finish is FinishReason.STOP)
+                self._log.append(self._lifecycle.close(index, whole=finish is FinishReason.STOP))
                 finishes = [choice.finish for choice in self._choices]
                 if None not in finishes:
                     cut_off = FinishReason.LENGTH in finishes
@@ -188,17 +212,12 @@ class RunningResponse:
         for choice in self._choices:
             choice.generation.abort()
 
-    def _take_told(self) -> list[ResponseEvent]:
-        self._tell()
-        told, self._told = self._told, []
-        return told
-
     def _tell(self) -> None:
         # Merged before it is numbered: once told, a delta stays as it is.
         for index, choice in enumerate(self._choices):
             text, logprobs = choice.waiting()
             if text:
-                self._told += self._lifecycle.text(text, wire_logprobs(logprobs, self._bytes_of), index)
+                self._log.append(self._lifecycle.text(text, wire_logprobs(logprobs, self._bytes_of), index))
 
     def _snapshot(self) -> Response:
         self._tell()
@@ -206,17 +225,17 @@ class RunningResponse:
 
     def _end(self, ending: Ending) -> None:
         self._tell()
-        self._told += self._lifecycle.end(ending, self._usage())
-        if self._recorder is None:
-            self._on_settled(self)
-        else:
-            self._stored = self._recorder.end(self._lifecycle.snapshot())
-            self._stored.add_done_callback(lambda _: self._on_settled(self))
+        self._log.append(self._lifecycle.end(ending, self._usage()))
+        self._background.start(self._conclude())
 
-    async def _last_events(self) -> list[ResponseEvent]:
-        if self._stored is None or await self._stored:
-            return [self._lifecycle.last_event()]
-        return [self._lifecycle.fail(NOT_STORED), self._lifecycle.last_event()]
+    async def _conclude(self) -> None:
+        if self._recorder is not None:
+            stored = await self._recorder.end(self._lifecycle.snapshot(), self._log.events)
+            if not stored:
+                self._log.append([self._lifecycle.fail(NOT_STORED)])
+        self._log.append([self._lifecycle.last_event()])
+        self._log.close()
+        self._on_settled(self)
 
     def _usage(self) -> Usage:
         return Usage(

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from answerd.v1 import event_pb2, response_pb2, usage_pb2
 from answerd.v1.event_pb2 import ResponseEvent
-from answerd.v1.item_pb2 import Item, ItemStatus
+from answerd.v1.item_pb2 import Item
 from answerd.v1.logprob_pb2 import LogProb
 from answerd.v1.response_pb2 import IncompleteReason, Response, ResponseStatus
 from service.message import Message
 
-_SERVER_ERROR = "server_error"
+SERVER_ERROR = "server_error"
 
 
 @dataclass(frozen=True)
@@ -131,14 +131,7 @@ class Lifecycle:
     def last_event(self) -> ResponseEvent:
         """The event that carries the final state."""
         assert self._ended, "the last event comes after the end"
-        snapshot = event_pb2.ResponseSnapshot(response=self._response)
-        number = self._number()
-        if self._response.status == ResponseStatus.RESPONSE_STATUS_COMPLETED:
-            return ResponseEvent(sequence_number=number, completed=snapshot)
-        if self._response.status == ResponseStatus.RESPONSE_STATUS_FAILED:
-            return ResponseEvent(sequence_number=number, failed=snapshot)
-        # A cancelled response has no event of its own: `incomplete` carries it.
-        return ResponseEvent(sequence_number=number, incomplete=snapshot)
+        return terminal_event(self._response, self._number())
 
     def snapshot(self) -> Response:
         """The response as it stands, with the text so far; a copy."""
@@ -153,7 +146,7 @@ class Lifecycle:
         if isinstance(ending, Completed):
             self._response.completed_at = ending.at
         elif isinstance(ending, Failed):
-            self._response.error.CopyFrom(response_pb2.ResponseError(code=_SERVER_ERROR, message=ending.message))
+            self._response.error.CopyFrom(response_pb2.ResponseError(code=SERVER_ERROR, message=ending.message))
         else:
             self._response.incomplete_details.reason = _INCOMPLETE_REASON[type(ending)]
 
@@ -176,15 +169,16 @@ class Lifecycle:
         return number
 
 
-def break_off(response: Response, message: str) -> None:
-    """Ends a stored response that nobody generates any more, as failed: its open items become incomplete."""
-    for item in response.output:
-        body = getattr(item, item.WhichOneof("type") or "")
-        if getattr(body, "status", None) == ItemStatus.ITEM_STATUS_IN_PROGRESS:
-            body.status = ItemStatus.ITEM_STATUS_INCOMPLETE
-    response.status = ResponseStatus.RESPONSE_STATUS_FAILED
-    response.error.CopyFrom(response_pb2.ResponseError(code=_SERVER_ERROR, message=message))
+def terminal_event(response: Response, number: int) -> ResponseEvent:
+    """The last event of a response that has ended."""
+    snapshot = event_pb2.ResponseSnapshot(response=response)
+    if response.status == ResponseStatus.RESPONSE_STATUS_COMPLETED:
+        return ResponseEvent(sequence_number=number, completed=snapshot)
+    if response.status == ResponseStatus.RESPONSE_STATUS_FAILED:
+        return ResponseEvent(sequence_number=number, failed=snapshot)
+    # A cancelled response has no event of its own: `incomplete` carries it.
+    return ResponseEvent(sequence_number=number, incomplete=snapshot)
 
 
 def _error(failure: Failed) -> ResponseEvent:
-    return ResponseEvent(error=event_pb2.ErrorEvent(type=_SERVER_ERROR, code=failure.code, message=failure.message))
+    return ResponseEvent(error=event_pb2.ErrorEvent(type=SERVER_ERROR, code=failure.code, message=failure.message))

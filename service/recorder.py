@@ -1,14 +1,16 @@
 """What is written of one response while it runs: its beginning, now and then the text so far, its end.
 
-It decides when to write and what a failing write means. It knows neither events nor the engine.
+It decides when to write and what a failing write means. It knows neither what events say nor the engine.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from answerd.v1.event_pb2 import ResponseEvent
 from answerd.v1.response_pb2 import Response
 from common.logging import get_logger
 from service.background import Background
+from service.segments import pack
 from service.status import status_name
 from service.store.errors import StoreError
 from service.store.protocol import Record, Store
@@ -19,10 +21,11 @@ log = get_logger("service.recorder")
 
 
 class Recorder:
-    """Writes one response into the store, each write after the one before.
+    """Writes one response and its events into the store, each write after the one before.
 
-    steady: a clock that never goes back, in seconds. Calls that return None take no time: the writing is done by
-    tasks of `background`, and goes on if whoever called is cancelled.
+    steady: a clock that never goes back, in seconds. A call that returns None takes no time: the writing is done by
+    tasks of `background`, and goes on if whoever called is cancelled. `events` are all so far, and may grow; each is
+    written once, with the first write that succeeds after it.
     """
 
     def __init__(self, store: Store, record: Record, background: Background, steady: Callable[[], float]) -> None:
@@ -30,38 +33,42 @@ class Recorder:
         self._begun: asyncio.Task[None] | None = None
         self._checkpoint: asyncio.Task[None] | None = None
         self._next_checkpoint = 0.0
+        self._written = 0  # events
 
-    async def begin(self) -> None:
+    async def begin(self, events: Sequence[ResponseEvent]) -> None:
         """Adds the record. Raises StoreError, after which nothing more is to be written."""
-        self._begun = self._background.start(self._store.create(self._record))
+        self._begun = self._background.start(self._store.create(self._record, pack(events)))
         self._next_checkpoint = self._steady() + CHECKPOINT_SECONDS
         await asyncio.shield(self._begun)
+        self._written = len(events)
 
-    def progress(self, snapshot: Callable[[], Response]) -> None:
-        """Writes the text so far if it is time to."""
+    def progress(self, snapshot: Callable[[], Response], events: Sequence[ResponseEvent]) -> None:
+        """Writes the text so far if it is time to. snapshot: may add to the events."""
         now = self._steady()
         if now < self._next_checkpoint or (self._checkpoint is not None and not self._checkpoint.done()):
             return
         self._next_checkpoint = now + CHECKPOINT_SECONDS
-        self._checkpoint = self._background.start(self._write_checkpoint(snapshot().SerializeToString()))
+        response = snapshot().SerializeToString()
+        self._checkpoint = self._background.start(self._write_checkpoint(response, events[self._written :]))
 
-    def end(self, response: Response) -> asyncio.Task[bool]:
-        """Writes the final state; the task tells whether that worked. A response deleted meanwhile stays deleted."""
-        return self._background.start(self._write_end(status_name(response.status), response.SerializeToString()))
-
-    async def _write_checkpoint(self, response: bytes) -> None:
-        try:
-            await self._store.checkpoint(self._record.id, response)
-        except StoreError as error:
-            # The text so far is a safeguard; what counts is the last write.
-            log.warning("the text so far could not be stored", response_id=self._record.id, error=str(error))
-
-    async def _write_end(self, status: str, response: bytes) -> bool:
+    async def end(self, response: Response, events: Sequence[ResponseEvent]) -> bool:
+        """Writes the final state; whether that worked. A response deleted meanwhile stays deleted."""
         earlier = [task for task in (self._begun, self._checkpoint) if task is not None]
         await asyncio.gather(*earlier, return_exceptions=True)
+        status = status_name(response.status)
+        segment = pack(events[self._written :])
         try:
-            await self._store.finish(self._record.id, status, response)
+            await self._store.finish(self._record.id, status, response.SerializeToString(), segment)
         except StoreError as error:
             log.error("a response could not be stored", response_id=self._record.id, status=status, error=str(error))
             return False
         return True
+
+    async def _write_checkpoint(self, response: bytes, events: Sequence[ResponseEvent]) -> None:
+        try:
+            await self._store.checkpoint(self._record.id, response, pack(events))
+        except StoreError as error:
+            # The text so far is a safeguard; what counts is the last write.
+            log.warning("the text so far could not be stored", response_id=self._record.id, error=str(error))
+        else:
+            self._written += len(events)

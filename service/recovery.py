@@ -4,16 +4,22 @@ It knows the store and what a failed response looks like, not how responses are 
 """
 
 from answerd.v1.create_response_pb2 import CreateResponseRequest
-from answerd.v1.response_pb2 import Response
+from answerd.v1.event_pb2 import ErrorEvent, ResponseEvent
+from answerd.v1.response_pb2 import Response, ResponseError, ResponseStatus
+from service.closing import close_item
 from service.echo import initial_response
-from service.lifecycle import break_off
+from service.lifecycle import SERVER_ERROR
+from service.segments import pack
 from service.status import status_name
 from service.store import Record, Store
 from service.store.errors import RecordDamaged
-from service.stored import response_of
+from service.stored import events_of, response_of
 
 CRASHED = "the server stopped while this response was running"
 LAST_WRITE_FAILED = "the end of this response could not be stored"
+# Events that were sent after the last write are lost, but their readers know their numbers. Those of the recovery begin
+# further on than any response comes, so no number ever stands for two events.
+NUMBERS_SKIPPED = 1_000_000_000
 
 
 async def fail_unfinished(store: Store) -> int:
@@ -32,10 +38,24 @@ async def fail_record(store: Store, record: Record, message: str) -> Response | 
 
     Of a damaged record only the id, the parent and the time are left.
     """
+    events = await _events(store, record)
     response = _readable(record)
-    break_off(response, message)
+    last = _break_off(response, message)
+    if events:
+        for number, event in enumerate(last, events[-1].sequence_number + 1 + NUMBERS_SKIPPED):
+            event.sequence_number = number
     status = status_name(response.status)
-    return response if await store.finish(record.id, status, response.SerializeToString()) else None
+    ended = await store.finish(record.id, status, response.SerializeToString(), pack(last) if events else b"")
+    return response if ended else None
+
+
+async def _events(store: Store, record: Record) -> list[ResponseEvent]:
+    """Those that were written; none where they are damaged, too."""
+    try:
+        replay = await store.replay(record.owner, record.id)
+        return events_of(replay) if replay is not None else []
+    except RecordDamaged:
+        return []
 
 
 def _readable(record: Record) -> Response:
@@ -45,3 +65,12 @@ def _readable(record: Record) -> Response:
     except RecordDamaged:
         request = CreateResponseRequest(previous_response_id=record.parent_id)
         return initial_response(request, id=record.id, model="", created_at=record.created_at)
+
+
+def _break_off(response: Response, message: str) -> list[ResponseEvent]:
+    """Makes it a failed one, its open items incomplete; the events of that, but for the last."""
+    events = [event for index, item in enumerate(response.output) for event in close_item(item, index)]
+    response.status = ResponseStatus.RESPONSE_STATUS_FAILED
+    response.error.CopyFrom(ResponseError(code=SERVER_ERROR, message=message))
+    error = ErrorEvent(type=SERVER_ERROR, code=SERVER_ERROR, message=message)
+    return [*events, ResponseEvent(error=error)]

@@ -19,7 +19,12 @@ from answerd.v1.input_tokens_pb2 import CountInputTokensRequest, CountInputToken
 from answerd.v1.model_pb2 import GetModelRequest, ListModelsRequest, ListModelsResponse, Model
 from answerd.v1.response_pb2 import Response
 from answerd.v1.responses_service_pb2_grpc import ResponsesServiceServicer
-from answerd.v1.stored_response_pb2 import DeleteResponseRequest, DeleteResponseResponse, GetResponseRequest
+from answerd.v1.stored_response_pb2 import (
+    DeleteResponseRequest,
+    DeleteResponseResponse,
+    GetResponseRequest,
+    StreamResponseRequest,
+)
 from service.admission import Admission
 from service.background import Background
 from service.calls import current_call
@@ -27,10 +32,11 @@ from service.errors import previous_response_not_found, response_not_found, unav
 from service.input_items import input_page
 from service.models.catalogue import Models
 from service.recovery import LAST_WRITE_FAILED, fail_record
+from service.replay import replayed
 from service.running import RunningResponses
-from service.store import IN_PROGRESS, ParentNotFound, Record, Store
+from service.store import IN_PROGRESS, ParentNotFound, Record, Replay, Store
 from service.stored import input_of, response_of
-from service.validate import check_include, check_page
+from service.validate import check_include, check_page, check_stream
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -99,8 +105,17 @@ class ResponsesServicer(ResponsesServiceServicer):
     async def CancelResponse(self, request: object, context: Context) -> Any:
         return await _refuse("CancelResponse", context)
 
-    async def StreamResponse(self, request: object, context: Context) -> AsyncIterator[ResponseEvent]:
-        yield await _refuse("StreamResponse", context)
+    async def StreamResponse(self, request: StreamResponseRequest, context: Context) -> AsyncIterator[ResponseEvent]:
+        check_stream(request)
+        owner, after = current_call().owner, request.starting_after if request.HasField("starting_after") else -1
+        running = self._running.find(owner, request.id)
+        if running is not None:
+            async for event in running.follow(after):
+                yield event
+            return
+        for event in replayed(await self._replay(owner, request.id)):
+            if event.sequence_number > after:
+                yield event
 
     async def ListInputItems(self, request: ListInputItemsRequest, context: Context) -> ListInputItemsResponse:
         check_page(request)
@@ -121,17 +136,30 @@ class ResponsesServicer(ResponsesServiceServicer):
 
     async def _stored_response(self, owner: str, id: str) -> Response:
         record = await self._record(owner, id)
-        if record.status == IN_PROGRESS and id not in self._running:
-            # Its last write failed. What the store holds now is all that will ever be known of it.
-            failed = await fail_record(self._store, record, LAST_WRITE_FAILED)
-            return failed or response_of(await self._record(owner, id))
+        if self._is_left_over(record):
+            # What the store holds now is all that will ever be known of it.
+            await fail_record(self._store, record, LAST_WRITE_FAILED)
+            record = await self._record(owner, id)
         return response_of(record)
+
+    async def _replay(self, owner: str, id: str) -> Replay:
+        replay = await self._store.replay(owner, id)
+        if replay is not None and self._is_left_over(replay.record):
+            await fail_record(self._store, replay.record, LAST_WRITE_FAILED)
+            replay = await self._store.replay(owner, id)
+        if replay is None:
+            raise response_not_found(id)
+        return replay
 
     async def _record(self, owner: str, id: str) -> Record:
         record = await self._store.get(owner, id)
         if record is None:
             raise response_not_found(id)
         return record
+
+    def _is_left_over(self, record: Record) -> bool:
+        """Whether its last write failed."""
+        return record.status == IN_PROGRESS and record.id not in self._running
 
 
 async def _refuse(method: str, context: Context) -> Any:

@@ -9,9 +9,12 @@ from typing import Protocol
 
 from google.protobuf.message import DecodeError
 
+from answerd.v1.event_pb2 import ResponseEvent
 from answerd.v1.input_pb2 import ItemList
 from answerd.v1.response_pb2 import Response
 from common.logging import get_logger
+from service.segments import unpack
+from service.store import Replay
 from service.store.errors import RecordDamaged
 
 log = get_logger("service.stored")
@@ -46,6 +49,14 @@ def response_of(turn: StoredTurn) -> Response:
     if response.id != turn.id:
         raise _damaged(turn.id, "response")
     return response
+
+
+def events_of(replay: Replay) -> list[ResponseEvent]:
+    """All but the last one, which is the response's own. Raises RecordDamaged."""
+    try:
+        return unpack(replay.segments)
+    except DecodeError:
+        raise _damaged(replay.record.id, "events") from None
 
 
 def _damaged(id: str, part: str) -> RecordDamaged:

@@ -16,7 +16,7 @@ from service.store.errors import (
     StoreTooNew,
     StoreUnavailable,
 )
-from service.store.protocol import IN_PROGRESS, SECONDS_A_DAY, Bounds, Counts, Record, Store
+from service.store.protocol import IN_PROGRESS, SECONDS_A_DAY, Bounds, Counts, Record, Replay, Store
 from service.store.sqlite import SqliteStore
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "ParentNotFound",
     "Record",
     "RecordExists",
+    "Replay",
     "SqliteStore",
     "Store",
     "StoreCorrupt",

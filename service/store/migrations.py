@@ -58,7 +58,24 @@ def create_first_schema(connection: Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (create_first_schema,)
+EVENT_SEGMENTS = (
+    "CREATE TABLE segments (place INTEGER PRIMARY KEY, seq INTEGER NOT NULL, events BLOB NOT NULL)",
+    "CREATE INDEX segments_of_records ON segments (seq, place)",
+    """
+    CREATE TRIGGER events_removed AFTER DELETE ON records BEGIN
+        DELETE FROM segments WHERE seq = OLD.seq;
+    END
+    """,
+)
+
+
+def add_event_segments(connection: Connection) -> None:
+    """The events of a record, compressed, in pieces in the order of `place`. Records made before have none."""
+    for statement in EVENT_SEGMENTS:
+        connection.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (create_first_schema, add_event_segments)
 
 
 def migrate(connection: Connection, version: int, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -16,7 +16,7 @@ SECONDS_A_DAY = 86400
 class Bounds:
     """How much is kept. Unfinished records, and what they descend from, are kept whatever the bounds say.
 
-    `max_bytes` bounds the contents (requests and responses); the file is somewhat larger.
+    `max_bytes` bounds the contents (requests, responses and their compressed events); the file is somewhat larger.
     """
 
     max_age_seconds: int = 30 * SECONDS_A_DAY
@@ -48,6 +48,14 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Replay:
+    """A record, and the segments of its events in the order in which they were written."""
+
+    record: Record
+    segments: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """What a store holds. `records` includes tombstones and unfinished ones; `bytes` are those of the contents."""
 
@@ -64,23 +72,29 @@ class Store(Protocol):
     StoreUnavailable or StoreCorrupt.
     """
 
-    async def create(self, record: Record) -> None:
-        """Adds an unfinished record, and makes room for it if a bound is exceeded.
+    async def create(self, record: Record, events: bytes = b"") -> None:
+        """Adds an unfinished record with its first events, and makes room for it if a bound is exceeded.
 
         Raises RecordExists, or ParentNotFound unless the parent is live and of the same owner.
         """
 
-    async def checkpoint(self, id: str, response: bytes) -> bool:
-        """Replaces the partial response of an unfinished record; False if it was deleted or is finished."""
+    async def checkpoint(self, id: str, response: bytes, events: bytes = b"") -> bool:
+        """Replaces the partial response of an unfinished record, and adds a segment of events unless it is empty.
 
-    async def finish(self, id: str, status: str, response: bytes) -> bool:
-        """Ends an unfinished record. On return it survives a crash of the machine.
+        False, and nothing written, if the record was deleted or is finished.
+        """
+
+    async def finish(self, id: str, status: str, response: bytes, events: bytes = b"") -> bool:
+        """Ends an unfinished record, with its last events. On return it survives a crash of the machine.
 
         False, and nothing written, if it was deleted meanwhile or is finished already.
         """
 
     async def get(self, owner: str, id: str) -> Record | None:
         """A live record, or None."""
+
+    async def replay(self, owner: str, id: str) -> Replay | None:
+        """A live record with its events, or None."""
 
     async def chain(self, owner: str, id: str) -> list[Record] | None:
         """A live record and what it descends from, root first, or None. All but the last may be tombstones."""

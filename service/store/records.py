@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import zlib
 from sqlite3 import Connection, Row
 
-from service.store.errors import ParentNotFound, RecordExists
-from service.store.protocol import IN_PROGRESS, Counts, Record
+from service.store.errors import ParentNotFound, RecordDamaged, RecordExists
+from service.store.protocol import Counts, Record, Replay
 
 WHOLE = "SELECT r.*, c.request, c.response FROM records r JOIN contents c USING (seq) WHERE r.id = ?"
 LIVE = "SELECT 1 FROM records WHERE owner = ? AND id = ? AND deleted = 0 AND expires_at > ?"
@@ -25,7 +26,15 @@ CHAIN = """
 """
 
 
-def insert(connection: Connection, record: Record, expires_at: int, now: float) -> None:
+UNFINISHED_SIZE = """
+    SELECT seq, length(response) FROM records JOIN contents USING (seq)
+    WHERE id = ? AND status = 'in_progress' AND deleted = 0
+"""
+# Events repeat each other's text, and are read far less often than written: the fastest level is the best.
+LEVEL = 1
+
+
+def insert(connection: Connection, record: Record, events: bytes, expires_at: int, now: float) -> None:
     """Raises RecordExists or ParentNotFound."""
     if connection.execute("SELECT 1 FROM records WHERE id = ?", [record.id]).fetchone():
         raise RecordExists(f"There is a record {record.id} already.")
@@ -36,23 +45,29 @@ def insert(connection: Connection, record: Record, expires_at: int, now: float) 
         (record.id, record.owner, record.parent_id, record.status, record.created_at, expires_at, record.size),
     )
     connection.execute("INSERT INTO contents VALUES (?, ?, ?)", (cursor.lastrowid, record.request, record.response))
+    _add_segment(connection, cursor.lastrowid, events)
 
 
-def update(connection: Connection, id: str, status: str, response: bytes) -> bool:
-    """Gives an unfinished record a response and a status; False if there is no such record."""
-    row = connection.execute(
-        "SELECT seq, length(request) FROM records JOIN contents USING (seq)"
-        " WHERE id = ? AND status = ? AND deleted = 0",
-        (id, IN_PROGRESS),
-    ).fetchone()
+def update(connection: Connection, id: str, status: str, response: bytes, events: bytes) -> bool:
+    """Gives an unfinished record a response, a status and more events; False if there is no such record."""
+    row = connection.execute(UNFINISHED_SIZE, [id]).fetchone()
     if row is None:
         return False
-    seq, request_bytes = row
+    seq, size_before = row
     connection.execute(
-        "UPDATE records SET status = ?, size = ? WHERE seq = ?", (status, request_bytes + len(response), seq)
+        "UPDATE records SET status = ?, size = size + ? WHERE seq = ?", (status, len(response) - size_before, seq)
     )
     connection.execute("UPDATE contents SET response = ? WHERE seq = ?", (response, seq))
+    _add_segment(connection, seq, events)
     return True
+
+
+def _add_segment(connection: Connection, seq: int | None, events: bytes) -> None:
+    if not events:
+        return
+    segment = zlib.compress(events, LEVEL)
+    connection.execute("INSERT INTO segments (seq, events) VALUES (?, ?)", (seq, segment))
+    connection.execute("UPDATE records SET size = size + ? WHERE seq = ?", (len(segment), seq))
 
 
 def is_live(connection: Connection, owner: str, id: str, now: float) -> bool:
@@ -63,6 +78,20 @@ def get(connection: Connection, owner: str, id: str, now: float) -> Record | Non
     if not is_live(connection, owner, id, now):
         return None
     return _record(connection.execute(WHOLE, [id]).fetchone(), now)
+
+
+def replay(connection: Connection, owner: str, id: str, now: float) -> Replay | None:
+    """Raises RecordDamaged."""
+    record = get(connection, owner, id, now)
+    if record is None:
+        return None
+    segments = connection.execute(
+        "SELECT events FROM segments WHERE seq = (SELECT seq FROM records WHERE id = ?) ORDER BY place", [id]
+    )
+    try:
+        return Replay(record, tuple(zlib.decompress(events) for (events,) in segments))
+    except zlib.error:
+        raise RecordDamaged(id) from None
 
 
 def chain(connection: Connection, owner: str, id: str, now: float) -> list[Record] | None:

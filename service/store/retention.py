@@ -13,12 +13,18 @@ EXPIRED = "SELECT id FROM records WHERE deleted = 0 AND status <> 'in_progress' 
 OLDEST = """SELECT id FROM records WHERE status <> 'in_progress' AND children = 0
     ORDER BY created_at, seq LIMIT 1"""
 
+# Nobody will ask for the events of a tombstone.
+BURY = """UPDATE records SET deleted = 1,
+    size = (SELECT length(request) + length(response) FROM contents WHERE contents.seq = records.seq) WHERE id = ?"""
+FORGET_EVENTS = "DELETE FROM segments WHERE seq = (SELECT seq FROM records WHERE id = ?)"
+
 
 def discard(connection: Connection, id: str) -> None:
     """Removes a record, or makes it a tombstone while others descend from it."""
     children = connection.execute("SELECT children FROM records WHERE id = ?", [id]).fetchone()[0]
     if children:
-        connection.execute("UPDATE records SET deleted = 1 WHERE id = ?", [id])
+        connection.execute(BURY, [id])
+        connection.execute(FORGET_EVENTS, [id])
     else:
         _remove(connection, id)
 

@@ -14,7 +14,7 @@ from typing import ParamSpec, TypeVar
 from service.store import records, retention
 from service.store.database import Database
 from service.store.errors import StoreUnavailable
-from service.store.protocol import IN_PROGRESS, Bounds, Counts, Record
+from service.store.protocol import IN_PROGRESS, Bounds, Counts, Record, Replay
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,19 +46,22 @@ class SqliteStore:
             raise
         return cls(database, worker, bounds, clock)
 
-    async def create(self, record: Record) -> None:
+    async def create(self, record: Record, events: bytes = b"") -> None:
         assert record.status == IN_PROGRESS
-        await self._run(self._create, record)
+        await self._run(self._create, record, events)
 
-    async def checkpoint(self, id: str, response: bytes) -> bool:
-        return await self._run(self._update, id, IN_PROGRESS, response, False)
+    async def checkpoint(self, id: str, response: bytes, events: bytes = b"") -> bool:
+        return await self._run(self._update, id, IN_PROGRESS, response, events, False)
 
-    async def finish(self, id: str, status: str, response: bytes) -> bool:
+    async def finish(self, id: str, status: str, response: bytes, events: bytes = b"") -> bool:
         assert status != IN_PROGRESS
-        return await self._run(self._update, id, status, response, True)
+        return await self._run(self._update, id, status, response, events, True)
 
     async def get(self, owner: str, id: str) -> Record | None:
         return await self._run(self._get, owner, id)
+
+    async def replay(self, owner: str, id: str) -> Replay | None:
+        return await self._run(self._replay, owner, id)
 
     async def chain(self, owner: str, id: str) -> list[Record] | None:
         return await self._run(self._chain, owner, id)
@@ -86,24 +89,28 @@ class SqliteStore:
             raise StoreUnavailable(f"The store {self._database.path} is closed.")
         return await _on(self._worker, operation, *args, **kwargs)
 
-    def _create(self, record: Record) -> None:
+    def _create(self, record: Record, events: bytes) -> None:
         latest = record.created_at + self._bounds.max_age_seconds
         expires_at = latest if record.expires_at is None else min(record.expires_at, latest)
         # Not durable: what a power cut takes with it here was promised to nobody.
         with self._database.transaction() as connection:
             now = self._clock()
-            records.insert(connection, record, expires_at, now)
+            records.insert(connection, record, events, expires_at, now)
             if retention.exceeds(connection, self._bounds):
                 retention.expire(connection, now)
                 retention.shrink(connection, self._bounds)
 
-    def _update(self, id: str, status: str, response: bytes, durable: bool) -> bool:
+    def _update(self, id: str, status: str, response: bytes, events: bytes, durable: bool) -> bool:
         with self._database.transaction(durable) as connection:
-            return records.update(connection, id, status, response)
+            return records.update(connection, id, status, response, events)
 
     def _get(self, owner: str, id: str) -> Record | None:
         with self._database.transaction() as connection:
             return records.get(connection, owner, id, self._clock())
+
+    def _replay(self, owner: str, id: str) -> Replay | None:
+        with self._database.transaction() as connection:
+            return records.replay(connection, owner, id, self._clock())
 
     def _chain(self, owner: str, id: str) -> list[Record] | None:
         with self._database.transaction() as connection:

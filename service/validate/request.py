@@ -9,6 +9,7 @@ from answerd.v1.include_pb2 import Include
 from answerd.v1.input_items_pb2 import ListInputItemsRequest, ListOrder
 from answerd.v1.reasoning_pb2 import ReasoningEffort, ReasoningSummary
 from answerd.v1.service_tier_pb2 import ServiceTier
+from answerd.v1.stored_response_pb2 import StreamResponseRequest
 from answerd.v1.truncation_pb2 import Truncation
 from service.errors import Reason
 from service.validate.counts import check_counts
@@ -55,6 +56,15 @@ def check_page(request: ListInputItemsRequest) -> None:
     faults.choice("order", request.order, ListOrder.values())
     _check_honoured(request.include, faults)
     faults.check()
+
+
+def check_stream(request: StreamResponseRequest) -> None:
+    """Raises InvalidRequest for a number that no event has, and as `check_include`."""
+    faults = Faults()
+    if request.HasField("starting_after"):
+        faults.number("starting_after", request.starting_after, 0)
+    faults.check()
+    check_include(request.include)
 
 
 def check_biases(request: CreateResponseRequest, vocab_size: int) -> None:

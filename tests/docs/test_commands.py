@@ -13,6 +13,7 @@ from tests.docs.markdown import Page, blocks, code, commands, table
 from tests.docs.terminal import Ran, Terminal, at
 from tests.support.event_order import check_events
 from tests.support.openresponses import validate_event, validate_response
+from tests.support.replies import check_rest_of_stream
 from tests.support.server import Server, running
 from tests.support.sse import parse_frames
 
@@ -56,6 +57,12 @@ def is_stream(output: str) -> None:
     for event in events:
         validate_event(event)
     assert events[-1]["type"] in ("response.completed", "response.incomplete")
+
+
+def is_rest_of_stream(output: str) -> None:
+    events = parse_frames(output.encode())
+    check_rest_of_stream(events)
+    assert events[0]["sequence_number"] == 4
 
 
 def is_id(output: str) -> None:
@@ -115,6 +122,8 @@ def names_the_methods(output: str) -> None:
 CHECKS: tuple[tuple[str, Callable[[str], None]], ...] = (
     (r"^id=", is_id),
     (r'"stream": true', is_stream),
+    (r'\?stream=true"$', is_stream),
+    (r"starting_after=3", is_rest_of_stream),
     (r"^curl .*previous_response_id", is_follow_up),
     (r"^curl .*/v1/responses -H", is_answer),
     (r"^curl .*/input_tokens -H", is_count("input_tokens")),

@@ -2,6 +2,7 @@
 
     async with FakeService(port) as service:
         service.script = scripts.text("Hello")          # what CreateResponse sends, in order
+        service.replay = scripts.text("Hello")[4:]      # what StreamResponse sends
         service.responses["resp_1"] = response           # what GetResponse finds
         ...
         service.requests[0], service.metadata[0]         # what arrived
@@ -31,7 +32,12 @@ from answerd.v1.input_items_pb2 import ListInputItemsRequest, ListInputItemsResp
 from answerd.v1.input_tokens_pb2 import CountInputTokensRequest, CountInputTokensResponse
 from answerd.v1.model_pb2 import GetModelRequest, ListModelsRequest, ListModelsResponse, Model
 from answerd.v1.response_pb2 import Response
-from answerd.v1.stored_response_pb2 import DeleteResponseRequest, DeleteResponseResponse, GetResponseRequest
+from answerd.v1.stored_response_pb2 import (
+    DeleteResponseRequest,
+    DeleteResponseResponse,
+    GetResponseRequest,
+    StreamResponseRequest,
+)
 
 SERVICE_NAME = "answerd.v1.ResponsesService"
 
@@ -83,10 +89,12 @@ Step: TypeAlias = ResponseEvent | Refusal | Wait | float
 
 @dataclass
 class FakeService(responses_service_pb2_grpc.ResponsesServiceServicer):
-    """The service on a port of 127.0.0.1. `script`, `responses`, `models` and the refusals may change at any time."""
+    """The service on a port of 127.0.0.1. `script`, `replay`, `responses`, `models` and the refusals may change at any
+    time."""
 
     port: int
     script: Iterable[Step] = ()
+    replay: Iterable[Step] = ()
     responses: dict[str, Response] = field(default_factory=dict)
     models: list[Model] = field(default_factory=list)
     page: ListInputItemsResponse = field(default_factory=ListInputItemsResponse)
@@ -127,8 +135,17 @@ class FakeService(responses_service_pb2_grpc.ResponsesServiceServicer):
 
     async def CreateResponse(self, request: CreateResponseRequest, context: Any) -> AsyncIterator[ResponseEvent]:
         self._note(request, context)
+        async for event in self._play(self.script, context):
+            yield event
+
+    async def StreamResponse(self, request: StreamResponseRequest, context: Any) -> AsyncIterator[ResponseEvent]:
+        self._note(request, context)
+        async for event in self._play(self.replay, context):
+            yield event
+
+    async def _play(self, script: Iterable[Step], context: Any) -> AsyncIterator[ResponseEvent]:
         try:
-            for step in self.script:
+            for step in script:
                 match step:
                     case ResponseEvent():
                         yield step
@@ -184,12 +201,6 @@ class FakeService(responses_service_pb2_grpc.ResponsesServiceServicer):
         return CountInputTokensResponse(input_tokens=self.tokens)
 
     async def CompactResponse(self, request: Any, context: Any) -> NoReturn:
-        await self._refuse(NOT_HERE, context)
-
-    async def StreamResponse(self, request: Any, context: Any) -> AsyncIterator[ResponseEvent]:
-        nothing: list[ResponseEvent] = []
-        for event in nothing:
-            yield event
         await self._refuse(NOT_HERE, context)
 
     async def _found(self, request: Any, context: Any) -> Response:

@@ -37,12 +37,6 @@ async def test_an_unknown_include_is_refused(url: str, http: aiohttp.ClientSessi
         assert ((await error_of(reply))["param"], reply.status) == ("include[0]", 400)
 
 
-async def test_a_stored_stream_is_refused_by_name(url: str, http: aiohttp.ClientSession) -> None:
-    async with http.get(f"{url}/v1/responses/resp_1?stream=true") as reply:
-        error = await error_of(reply)
-        assert (reply.status, error["code"], error["param"]) == (400, "unsupported_parameter", "stream")
-
-
 async def test_a_deleted_response_is_gone(service: FakeService, url: str, http: aiohttp.ClientSession) -> None:
     service.responses["resp_1"] = scripts.completed([])
     async with http.delete(f"{url}/v1/responses/resp_1") as reply:

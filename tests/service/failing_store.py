@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from service.store import Counts, Record, Store, StoreError, StoreUnavailable
+from service.store import Counts, Record, Replay, Store, StoreError, StoreUnavailable
 
 
 class FailingStore:
@@ -37,21 +37,25 @@ class FailingStore:
         if operation in self.failing:
             raise self.failing[operation]
 
-    async def create(self, record: Record) -> None:
+    async def create(self, record: Record, events: bytes = b"") -> None:
         await self._enter("create")
-        await self._store.create(record)
+        await self._store.create(record, events)
 
-    async def checkpoint(self, id: str, response: bytes) -> bool:
+    async def checkpoint(self, id: str, response: bytes, events: bytes = b"") -> bool:
         await self._enter("checkpoint")
-        return await self._store.checkpoint(id, response)
+        return await self._store.checkpoint(id, response, events)
 
-    async def finish(self, id: str, status: str, response: bytes) -> bool:
+    async def finish(self, id: str, status: str, response: bytes, events: bytes = b"") -> bool:
         await self._enter("finish")
-        return await self._store.finish(id, status, response)
+        return await self._store.finish(id, status, response, events)
 
     async def get(self, owner: str, id: str) -> Record | None:
         await self._enter("get")
         return await self._store.get(owner, id)
+
+    async def replay(self, owner: str, id: str) -> Replay | None:
+        await self._enter("replay")
+        return await self._store.replay(owner, id)
 
     async def chain(self, owner: str, id: str) -> list[Record] | None:
         await self._enter("chain")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,8 @@ async def test_a_caller_who_leaves_ends_all_choices(served: Served) -> None:
     call.cancel()
     served.gate.open()
     assert await served.server.running.ended(within=WAIT)
-    assert served.model.engine.live == 0
+    async with asyncio.timeout(WAIT):
+        await served.model.engine.idle()
     stored = await served.stub.GetResponse(GetResponseRequest(id=events[0].created.response.id), timeout=WAIT)
     assert stored.status == ResponseStatus.RESPONSE_STATUS_CANCELLED
     assert [item.message.status for item in stored.output] == [ItemStatus.ITEM_STATUS_INCOMPLETE] * 3

@@ -10,7 +10,7 @@ from answerd.v1.event_pb2 import ResponseEvent
 from answerd.v1.item_pb2 import ItemStatus, Role
 from answerd.v1.response_pb2 import IncompleteReason, Response, ResponseStatus
 from answerd.v1.usage_pb2 import Usage
-from service.lifecycle import Cancelled, Completed, Ending, Failed, LengthReached, Lifecycle, break_off
+from service.lifecycle import Cancelled, Completed, Ending, Failed, LengthReached, Lifecycle
 
 USAGE = Usage(input_tokens=7, output_tokens=3, total_tokens=10)
 FAILED = Failed("model_error", "The model failed.")
@@ -205,15 +205,3 @@ def test_a_delta_costs_the_same_late_in_an_answer_as_early() -> None:
     early = fastest(100)
     lifecycle.text("x" * 20_000_000)
     assert fastest(100) < 50 * early
-
-
-def test_a_stored_response_that_is_broken_off_has_no_open_item() -> None:
-    lifecycle = new_lifecycle()
-    lifecycle.start()
-    lifecycle.text("half")
-    response = lifecycle.snapshot()
-    break_off(response, "the server stopped while this response was running")
-    assert response.status == ResponseStatus.RESPONSE_STATUS_FAILED
-    assert response.error.code == "server_error"
-    assert response.output[0].message.status == ItemStatus.ITEM_STATUS_INCOMPLETE
-    assert response.output[0].message.content[0].output_text.text == "half"

@@ -86,7 +86,6 @@ async def test_reflection_tells_the_services(served: Served) -> None:
 async def test_methods_that_come_later_say_so(served: Served) -> None:
     calls = {
         "CancelResponse": served.stub.CancelResponse(stored_response_pb2.CancelResponseRequest(), timeout=WAIT),
-        "StreamResponse": served.stub.StreamResponse(stored_response_pb2.StreamResponseRequest(), timeout=WAIT),
     }
     for method, call in calls.items():
         fault = await refusal(call)

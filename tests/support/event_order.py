@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 Event: TypeAlias = Mapping[str, Any]
 
 TERMINAL = {"response.completed": "completed", "response.incomplete": "incomplete", "response.failed": "failed"}
+# Where a response was broken off by a crash, the numbers of its last events begin so much further on.
+SKIPPED = 1_000_000_000
 LIFECYCLE = {"response.created", "response.queued", "response.in_progress", *TERMINAL}
 # The delta of each kind of text, the event that ends it, and the key of the whole text in that one.
 TEXTS = {
@@ -31,7 +33,8 @@ def check_events(events: Sequence[Event]) -> None:
     """Raises EventOrderError unless the stream
 
     begins with `created` (with an empty output) and has exactly one terminal event, as its last;
-    counts its sequence numbers 0, 1, 2, and so on; keeps the response's id and each item's identity;
+    counts its sequence numbers 0, 1, 2, and so on, with one jump where a crash broke it off;
+    keeps the response's id and each item's identity;
     opens an item before its parts, a part before its deltas, and ends all of them in turn, unless it failed;
     has deltas that make up the whole text, and a last output of the items that were done.
     """
@@ -44,6 +47,7 @@ def check_events(events: Sequence[Event]) -> None:
 class _Checker:
     def __init__(self) -> None:
         self.response_id = ""
+        self.skipped = 0
         self.open_items: dict[int, Event] = {}
         self.done_items: dict[int, Event] = {}
         self.open_parts: dict[tuple[Any, ...], str] = {}
@@ -52,7 +56,7 @@ class _Checker:
 
     def take(self, event: Event, place: int, *, last: bool) -> None:
         kind = str(event["type"])
-        _require(event["sequence_number"] == place, f"sequence number {event['sequence_number']}", place)
+        self._number(event, place)
         _require((kind == "response.created") == (place == 0), "`created` is not the first event, once", place)
         _require((kind in TERMINAL) == last, "the terminal event is not the last, once", place)
         stem, _, step = kind.rpartition(".")
@@ -65,6 +69,12 @@ class _Checker:
         elif stem in TEXTS:
             self._text(event, stem, step, place)
 
+    def _number(self, event: Event, place: int) -> None:
+        number = event["sequence_number"]
+        if number == place + SKIPPED:
+            self.skipped = SKIPPED
+        _require(number == place + self.skipped, f"sequence number {number}", place)
+
     def _lifecycle(self, event: Event, place: int) -> None:
         response, kind = event["response"], event["type"]
         self.response_id = self.response_id or response["id"]
@@ -73,6 +83,7 @@ class _Checker:
             _require(response["output"] == [], "`created` has output", place)
         if kind not in TERMINAL:
             return
+        _require(not self.skipped or kind == "response.failed", "numbers are skipped without a failure", place)
         cancelled = kind == "response.incomplete" and response["status"] == "cancelled"
         _require(cancelled or response["status"] == TERMINAL[kind], "the status is not that of the event", place)
         if kind != "response.failed":

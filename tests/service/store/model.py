@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, field, replace
 
-from service.store import IN_PROGRESS, Bounds, Counts, Record
+from service.store import IN_PROGRESS, Bounds, Counts, Record, Replay
 
 
 @dataclass
@@ -23,8 +24,9 @@ class Model:
     clock: FakeClock
     records: dict[str, Record] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
+    events: dict[str, list[bytes]] = field(default_factory=dict)
 
-    def create(self, record: Record) -> str | None:
+    def create(self, record: Record, events: bytes = b"") -> str | None:
         """None, or what is wrong."""
         if record.id in self.records:
             return "RecordExists"
@@ -32,15 +34,17 @@ class Model:
             return "ParentNotFound"
         latest = record.created_at + self.bounds.max_age_seconds
         self.records[record.id] = replace(record, expires_at=min(record.expires_at or latest, latest))
+        self.events[record.id] = [events] if events else []
         if self._exceeds():
             self.sweep()
         return None
 
-    def update(self, id: str, status: str, response: bytes) -> bool:
+    def update(self, id: str, status: str, response: bytes, events: bytes) -> bool:
         record = self.records.get(id)
         if record is None or id in self.deleted or record.status != IN_PROGRESS:
             return False
         self.records[id] = replace(record, status=status, response=response)
+        self.events[id] += [events] if events else []
         return True
 
     def get(self, owner: str, id: str) -> Record | None:
@@ -48,6 +52,10 @@ class Model:
         if record is None or record.owner != owner or self._dead(record):
             return None
         return record
+
+    def replay(self, owner: str, id: str) -> Replay | None:
+        record = self.get(owner, id)
+        return None if record is None else Replay(record, tuple(self.events[id]))
 
     def chain(self, owner: str, id: str) -> list[Record] | None:
         if self.get(owner, id) is None:
@@ -84,13 +92,16 @@ class Model:
 
     def counts(self) -> Counts:
         size = sum(len(r.request) + len(r.response) for r in self.records.values())
+        size += sum(len(zlib.compress(segment, 1)) for segments in self.events.values() for segment in segments)
         return Counts(len(self.records), len(self.deleted), len(self.unfinished()), size)
 
     def _discard(self, id: str) -> None:
         self.deleted.add(id)
+        self.events[id] = []
         while idle := [id for id in self.deleted if not self._has_children(id)]:
             self.deleted.remove(idle[0])
             del self.records[idle[0]]
+            del self.events[idle[0]]
 
     def _exceeds(self) -> bool:
         counts = self.counts()

@@ -198,3 +198,31 @@ async def test_a_closed_store_says_so(store: SqliteStore) -> None:
     await store.close()
     with pytest.raises(StoreUnavailable, match=r"is closed\.$"):
         await store.get("alice", "resp_1")
+
+
+async def test_events_are_kept_in_the_order_of_their_writing_and_go_with_their_record(store: SqliteStore) -> None:
+    await store.create(ROOT, b"first")
+    assert await store.checkpoint("resp_1", b"par", b"second")
+    assert await store.checkpoint("resp_1", b"part", b"")
+    assert await store.finish("resp_1", "completed", b"whole", b"last")
+    replay = await store.replay("alice", "resp_1")
+    assert replay is not None
+    assert replay.record == await store.get("alice", "resp_1")
+    assert replay.segments == (b"first", b"second", b"last")
+    assert await store.replay("bob", "resp_1") is None
+    assert await store.delete("alice", "resp_1")
+    assert await store.replay("alice", "resp_1") is None
+    assert (await store.counts()).bytes == 0
+
+
+async def test_events_count_as_what_they_take_compressed(store: SqliteStore) -> None:
+    await store.create(ROOT, b"x" * 100_000)
+    assert len(ROOT.request) < (await store.counts()).bytes < 1000
+
+
+async def test_a_tombstone_has_no_events(store: SqliteStore) -> None:
+    await store.create(ROOT, b"events")
+    await store.finish("resp_1", "completed", b"out", b"more events")
+    await store.create(Record("resp_2", "alice", 1000, b"", parent_id="resp_1"))
+    assert await store.delete("alice", "resp_1")
+    assert (await store.counts()).bytes == len(b"hello" + b"out")

@@ -22,7 +22,7 @@ T = TypeVar("T")
 IDS = st.sampled_from([f"resp_{number}" for number in range(10)])
 OWNERS = st.sampled_from(["alice", "alice", "alice", "bob"])
 CONTENTS = st.binary(max_size=20)
-BOUNDS = Bounds(max_age_seconds=50, max_records=6, max_bytes=120)
+BOUNDS = Bounds(max_age_seconds=50, max_records=6, max_bytes=300)
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -40,32 +40,43 @@ class StoreMachine(RuleBasedStateMachine):
     def wait(self, operation: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(operation)
 
-    @rule(id=IDS, owner=OWNERS, parent=st.none() | IDS, request=CONTENTS, own_expiry=st.none() | st.integers(1, 90))
-    def create(self, id: str, owner: str, parent: str | None, request: bytes, own_expiry: int | None) -> None:
+    @rule(
+        id=IDS,
+        owner=OWNERS,
+        parent=st.none() | IDS,
+        request=CONTENTS,
+        events=CONTENTS,
+        own_expiry=st.none() | st.integers(1, 90),
+    )
+    def create(
+        self, id: str, owner: str, parent: str | None, request: bytes, events: bytes, own_expiry: int | None
+    ) -> None:
         now = int(self.clock.now)
         record = Record(id, owner, now, request, parent, expires_at=own_expiry and now + own_expiry)
         try:
-            self.wait(self.store.create(record))
+            self.wait(self.store.create(record, events))
             outcome = None
         except (RecordExists, ParentNotFound) as error:
             outcome = type(error).__name__
-        assert outcome == self.model.create(record)
+        assert outcome == self.model.create(record, events)
 
     @rule(id=IDS, owner=OWNERS, request=CONTENTS, response=CONTENTS, data=st.data())
     def take_a_turn(self, id: str, owner: str, request: bytes, response: bytes, data: st.DataObject) -> None:
         """A whole turn on top of a live record, so that chains grow long."""
         live = [record.id for record in self.model.records.values() if self.model.get(owner, record.id)]
         parent = data.draw(st.sampled_from(live)) if live else None
-        self.create(id, owner, parent, request, None)
-        self.finish(id, "completed", response)
+        self.create(id, owner, parent, request, b"begun", None)
+        self.finish(id, "completed", response, b"done")
 
-    @rule(id=IDS, response=CONTENTS)
-    def checkpoint(self, id: str, response: bytes) -> None:
-        assert self.wait(self.store.checkpoint(id, response)) == self.model.update(id, "in_progress", response)
+    @rule(id=IDS, response=CONTENTS, events=CONTENTS)
+    def checkpoint(self, id: str, response: bytes, events: bytes) -> None:
+        expected = self.model.update(id, "in_progress", response, events)
+        assert self.wait(self.store.checkpoint(id, response, events)) == expected
 
-    @rule(id=IDS, status=st.sampled_from(["completed", "incomplete", "failed"]), response=CONTENTS)
-    def finish(self, id: str, status: str, response: bytes) -> None:
-        assert self.wait(self.store.finish(id, status, response)) == self.model.update(id, status, response)
+    @rule(id=IDS, status=st.sampled_from(["completed", "incomplete", "failed"]), response=CONTENTS, events=CONTENTS)
+    def finish(self, id: str, status: str, response: bytes, events: bytes) -> None:
+        expected = self.model.update(id, status, response, events)
+        assert self.wait(self.store.finish(id, status, response, events)) == expected
 
     @rule(id=IDS, owner=OWNERS)
     def delete(self, id: str, owner: str) -> None:
@@ -87,6 +98,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(id=IDS, owner=OWNERS)
     def read(self, id: str, owner: str) -> None:
         assert self.wait(self.store.get(owner, id)) == self.model.get(owner, id)
+        assert self.wait(self.store.replay(owner, id)) == self.model.replay(owner, id)
         assert self.wait(self.store.chain(owner, id)) == self.model.chain(owner, id)
 
     @invariant()

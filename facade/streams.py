@@ -1,0 +1,66 @@
+"""Replies that are streams of events, to their last frame, and what the log says of them.
+
+It does not know which call of the service the events come from.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from answerd.v1.event_pb2 import ResponseEvent
+from common.logging import get_logger
+from facade.errors import ApiError, internal_error
+from facade.events import DONE, EventWriter
+from facade.follow import Follower
+from facade.request_context import NOTES, REQUEST_ID
+from facade.sse import SseReply
+
+log = get_logger("facade")
+
+
+class Streams:
+    """Sends streams. `keep_alive`: seconds."""
+
+    def __init__(self, writer: EventWriter, keep_alive: float) -> None:
+        self._writer, self._keep_alive = writer, keep_alive
+
+    async def send(self, request: web.Request, follower: Follower, first: ResponseEvent | None) -> web.StreamResponse:
+        """The reply with `first` and the events after it; without it, a stream that has nothing to tell."""
+        async with SseReply(request, self._keep_alive) as reply:
+            if first is not None:
+                await self._send_events(request, reply, follower, first)
+            # Before the last frame, after which the client may leave and cancel whatever is still awaited.
+            await follower.finish()
+            await reply.send(DONE)
+        note_end(request, follower)
+        return reply.response
+
+    async def _send_events(
+        self, request: web.Request, reply: SseReply, follower: Follower, first: ResponseEvent
+    ) -> None:
+        try:
+            async for event in follower.events(first):
+                await reply.send(self._writer.frame(event))
+        except ConnectionError:
+            raise
+        except Exception as error:
+            # The status is sent already; the stream itself has to say how it ended.
+            broken = noted(request, error)
+            for event in follower.broken(broken, request[REQUEST_ID]):
+                await reply.send(self._writer.frame(event))
+
+
+def noted(request: web.Request, error: Exception) -> ApiError:
+    """A failure in the middle of a stream, as the log has it."""
+    known = error if isinstance(error, ApiError) else internal_error(repr(error))
+    request[NOTES].update(reason=known.reason, detail=known.detail or None)
+    if known is not error:
+        log.error("a stream failed unexpectedly", exc_info=error)
+    return known
+
+
+def note_end(request: web.Request, follower: Follower) -> None:
+    notes, usage = request[NOTES], follower.usage
+    notes["events"] = follower.taken
+    if usage is not None:
+        notes.update(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
