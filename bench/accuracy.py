@@ -24,9 +24,8 @@ from bench.peer import Peer, PeerError
 from bench.peer_environment import PeerBuildError, ensure_peers
 from bench.product import ROOT, plain_environ
 from bench.report import grid, write_json
-from inference.gguf.convert import Precision
 from inference.gguf.packaged import packaged_model
-from inference.types import ModelFileError
+from inference.types import ModelFileError, Precision
 from tests.inference.gguf.reference import Logits, compare, logits_of
 
 TEXT = ROOT / "tests" / "inference" / "gguf" / "golden" / "text.txt"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from inference.gguf.convert import Precision, ensure_converted
+from inference.gguf.convert import ensure_converted
 from inference.model import ModelDirectory
+from inference.types import Precision
 
 
 def open_model(gguf: Path, cache: Path, precision: Precision) -> ModelDirectory:

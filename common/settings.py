@@ -33,7 +33,7 @@ ALIASES = {"KEEP_ALIVE_INTERVAL": "keep_alive_ms"}
 
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
 Provider: TypeAlias = Literal["auto", "cuda", "cpu"]
-Precision: TypeAlias = Literal["auto", "int4", "int8", "float16", "float32"]
+PrecisionChoice: TypeAlias = Literal["auto", "int4", "int8", "float16", "float32"]
 ReasoningEvents: TypeAlias = Literal["openai", "openresponses"]
 LogFormat: TypeAlias = Literal["auto", "console", "json"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
@@ -105,7 +105,7 @@ class Settings(BaseModel):
     provider: Provider = Field(
         default="auto", description="What computes; auto takes CUDA where it works, else the CPU."
     )
-    precision: Precision = Field(
+    precision: PrecisionChoice = Field(
         default="auto", description="Which graph is served; auto is int4 on CPU, float16 on CUDA."
     )
     threads: int = Field(

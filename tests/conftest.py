@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from inference.gguf.convert import Precision, ensure_converted
+from inference.gguf.convert import ensure_converted
 from inference.gguf.packaged import packaged_model
 from inference.model import ModelDirectory
+from inference.types import Precision
 from tests.support.processes import Processes
 
 # The same examples in every run, however busy the machine is; HYPOTHESIS_PROFILE=default looks for new ones.

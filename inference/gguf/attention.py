@@ -8,27 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from inference.gguf.graph import MICROSOFT, GraphBuilder
-from inference.gguf.linear import Layers
+from inference.gguf.blueprint import Blueprint
+from inference.gguf.graph import MICROSOFT
 from inference.gguf.projections import Projections
-from inference.gguf.ropes import Ropes
 from inference.gguf.rotary_tables import RotaryTables
-from inference.gguf.shape import DecoderShape
-from inference.gguf.tensors import Tensors
 
 
 class Attention:
     """Emits the attention of each layer; makes what all layers share once, when it is created."""
 
-    def __init__(
-        self, graph: GraphBuilder, layers: Layers, shape: DecoderShape, ropes: Ropes, tensors: Tensors
-    ) -> None:
-        self._graph = graph
-        self._layers = layers
-        self._shape = shape
-        self._tensors = tensors
-        self._projections = Projections(layers, tensors)
-        self._tables = RotaryTables(graph, layers.float_dtype, shape, ropes)
+    def __init__(self, blueprint: Blueprint) -> None:
+        self._graph, self._layers = blueprint.graph, blueprint.layers
+        self._shape, self._tensors = blueprint.shape, blueprint.tensors
+        self._projections = Projections(self._layers, self._tensors)
+        graph, shape = self._graph, self._shape
+        self._tables = RotaryTables(graph, self._layers.float_dtype, shape, blueprint.ropes)
         rest = graph.small("rest", np.array([-1], np.int64))
         self._per_sequence = graph.node("Concat", [graph.node("Shape", ["input_ids"]), rest], axis=0)
         self._flat = graph.small("flat_heads", np.array([-1, shape.heads * shape.head_size], np.int64))

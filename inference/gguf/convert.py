@@ -13,14 +13,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from inference.genai_config import FILE_NAME as CONFIG_FILE
-from inference.types import ModelFileError
+from inference.types import ModelFileError, Precision
 
-Precision = Literal["int4", "int8", "float16", "float32"]
 Progress = Callable[[float], None]
 """Called with the share that is done, from 0 to 1."""
 
@@ -32,8 +30,8 @@ def ensure_converted(source: Path, cache: Path, precision: Precision, progress: 
     """The directory of the converted model, made if it is not there yet; `progress` is called only then.
 
     int4 keeps the stored blocks (and gives 8 bits to what is stored as floating point), int8 gives everything 8 bits,
-    float16 and float32 dequantise. Two processes at once wait for each other, and
-    a process that dies leaves nothing half-made. Raises ModelFileError if the source or the cache cannot be used.
+    float16 and float32 dequantise. Two processes at once wait for each other, and a process that dies leaves nothing
+    half-made. Raises ModelFileError if the source or the cache cannot be used.
     """
     try:
         digest = _sha256(source)

@@ -1,11 +1,4 @@
-"""The decoder graph, as its shape and family describe it. Knows the architectures, not how weights are stored.
-
-Inputs: input_ids int64 [batch, sequence]; seqlens_k int32 [batch], the length after this call less one;
-total_sequence_length int32 [1]; logits_rows int64 [rows], which of the batch*sequence positions get logits;
-per layer the key and value cache [batch, kv_heads, max_length, head_size], updated in place when past and present
-share a buffer. Outputs: logits float32 [rows, vocabulary]; in float16 graphs also top_logits float32 and top_ids int64
-[rows, 64], the largest of them and where they stand.
-"""
+"""The decoder graph, as its shape and family describe it. Knows the architectures, not how weights are stored."""
 
 from __future__ import annotations
 
@@ -13,29 +6,30 @@ import numpy as np
 from onnx import TensorProto
 
 from inference.gguf.attention import Attention
-from inference.gguf.graph import MICROSOFT, GraphBuilder
-from inference.gguf.linear import Layers
+from inference.gguf.blueprint import Blueprint
+from inference.gguf.graph import MICROSOFT
 from inference.gguf.projections import Projections
-from inference.gguf.ropes import Ropes
-from inference.gguf.shape import DecoderShape
-from inference.gguf.tensors import EMBEDDING, HEAD, Tensors
+from inference.gguf.tensors import EMBEDDING, HEAD
 
 _BEST_LOGITS = 64  # top_k is seldom more
 
 
 class DecoderGraph:
-    """Emits the nodes of one model into a builder."""
+    """Emits the nodes of one model into a builder.
 
-    def __init__(
-        self, graph: GraphBuilder, layers: Layers, shape: DecoderShape, ropes: Ropes, tensors: Tensors
-    ) -> None:
-        self._graph = graph
-        self._layers = layers
-        self._shape = shape
-        self._tensors = tensors
-        self._projections = Projections(layers, tensors)
+    Inputs: input_ids int64 [batch, sequence]; seqlens_k int32 [batch], the length after this call less one;
+    total_sequence_length int32 [1]; logits_rows int64 [rows], which of the batch*sequence positions get logits; per
+    layer the key and value cache [batch, kv_heads, max_length, head_size], updated in place when past and present
+    share a buffer. Outputs: logits float32 [rows, vocabulary]; in float16 graphs also top_logits float32 and top_ids
+    int64 [rows, 64], the largest of them and where they stand.
+    """
+
+    def __init__(self, blueprint: Blueprint) -> None:
+        self._graph, self._layers = blueprint.graph, blueprint.layers
+        self._shape, self._tensors = blueprint.shape, blueprint.tensors
+        self._projections = Projections(self._layers, self._tensors)
         self._declare_tensors()
-        self._attention = Attention(graph, layers, shape, ropes, tensors)
+        self._attention = Attention(blueprint)
 
     def build(self) -> None:
         """Emit the whole graph, layer after layer."""

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from inference.genai_config import GraphNames, ModelConfig, write_genai_config
-from inference.gguf.convert import CONVERTER_VERSION, Precision, Progress
+from inference.gguf.blueprint import Blueprint
+from inference.gguf.convert import CONVERTER_VERSION, Progress
 from inference.gguf.decoder import DecoderGraph
 from inference.gguf.families import family_of
 from inference.gguf.graph import GraphBuilder
@@ -20,6 +21,7 @@ from inference.gguf.tensors import check_tensors, vocabulary_of
 from inference.gguf.tokenizer import write_tokenizer
 from inference.gguf.weights import EightBitBlocks, StoredBlocks
 from inference.model import TEMPLATE_FILE, TOKENIZER_FILE
+from inference.types import Precision
 
 _GRAPH_FILE = "model.onnx"
 _INPUTS = {name: name for name in ("input_ids", "seqlens_k", "total_sequence_length", "logits_rows")}
@@ -52,7 +54,7 @@ def write_directory(
     write_tokenizer(reader, target / TOKENIZER_FILE)
     (target / TEMPLATE_FILE).write_text(template, encoding="utf-8")
     with GraphBuilder(source.stem, target / f"{_GRAPH_FILE}.data", lambda done: progress(0.3 + 0.7 * done)) as graph:
-        DecoderGraph(graph, _layers(graph, precision), shape, ropes, tensors).build()
+        DecoderGraph(Blueprint(graph, _layers(graph, precision), shape, ropes, tensors)).build()
         graph.save(target / _GRAPH_FILE)
     # Last, because a directory with this file counts as whole.
     write_genai_config(target, _config(source, digest, precision, metadata, shape, created))

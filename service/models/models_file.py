@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.describe import allowed
-from common.settings import Precision, SettingsError
+from common.settings import PrecisionChoice, SettingsError
 from service.validate.request import DEFAULT_MODEL
 
 NAME = re.compile(r"[\w.:/@+-]{1,128}", re.ASCII)
@@ -21,7 +21,7 @@ class ModelEntry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
 
     source: str = Field(min_length=1, description="a path, hf:owner/name or default")
-    precision: Precision | None = None
+    precision: PrecisionChoice | None = None
     context: int | None = Field(default=None, ge=16)
     slots: int | None = Field(default=None, ge=1, le=1024)
     at_start: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from common.settings import Precision, Settings
+from common.settings import PrecisionChoice, Settings
 from service.models.models_file import read_models_file
 
 
@@ -19,7 +19,7 @@ class ModelSpec:
 
     name: str | None
     source: str | None
-    precision: Precision
+    precision: PrecisionChoice
     context: int
     slots: int
     at_start: bool

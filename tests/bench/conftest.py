@@ -1,9 +1,11 @@
+"""The default model, which prompts and tasks of the benchmark are made for."""
+
 from collections.abc import Callable
 
 import pytest
 
-from inference.gguf.convert import Precision
 from inference.model import ModelDirectory
+from inference.types import Precision
 
 
 @pytest.fixture(scope="session")

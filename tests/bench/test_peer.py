@@ -1,3 +1,5 @@
+"""A peer in a process of its own: what it answers, and how it may fail."""
+
 import sys
 from collections.abc import AsyncIterator
 

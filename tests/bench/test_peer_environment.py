@@ -1,3 +1,5 @@
+"""The peers' own environment is built once, and again when its lock file changes."""
+
 import sys
 from collections.abc import Sequence
 from pathlib import Path

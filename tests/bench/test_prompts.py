@@ -1,3 +1,5 @@
+"""Prompts of an exact length that have nothing in common but the template."""
+
 import pytest
 
 from bench.prompts import PromptError, PromptMaker

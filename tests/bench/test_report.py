@@ -1,3 +1,5 @@
+"""What the benchmark prints and writes."""
+
 import json
 from datetime import UTC, datetime
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Medians, bests, ratios and verdicts."""
+
 from bench.results import Row, Samples, Target
 
 

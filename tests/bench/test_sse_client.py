@@ -1,3 +1,5 @@
+"""The benchmark's client reads a stream however it is cut, and takes nothing else for an answer."""
+
 from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
 from typing import Any

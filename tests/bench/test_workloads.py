@@ -1,3 +1,5 @@
+"""Workloads are measured in turns, and their rates follow from the times."""
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 

@@ -10,14 +10,13 @@ from dataclasses import dataclass, replace
 import pytest
 
 from inference.core import EngineCore
-from inference.gguf.convert import Precision
 from inference.model import ModelDirectory
 from inference.onnx.loading import load_runner
 from inference.onnx.provider import choose_provider
 from inference.options import EngineOptions
 from inference.runner import Runner
 from inference.sampling.parameters import SamplingParams
-from inference.types import GenerationRequest, Output
+from inference.types import GenerationRequest, Output, Precision
 
 SLOTS = 16
 LOADS = [

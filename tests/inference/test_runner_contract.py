@@ -1,9 +1,8 @@
 """What the engine relies on, held against every runner.
 
-A runner joins by a factory in RUNNERS. Chunks of two tokens or more agree to the bit however a prompt is cut, and so
-do decode calls of two rows or more with each other; where other calls round differently, `tolerance` says by how much
-their logits may differ. Where attention is made of plain operators, a row's sums run over its padding too: there
-`padding` says by how much the company of other rows may change its logits.
+A runner joins by a factory in RUNNERS. Chunks of two tokens or more agree to the bit, and so do decode calls of two
+rows or more; where other calls round differently, `tolerance` says by how much their logits may differ. Where a row's
+sums run over its padding, `padding` says by how much the company of other rows may change its logits.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +15,6 @@ import pytest
 
 from inference.fakes import ScriptedRunner
 from inference.genai_config import ModelConfig
-from inference.gguf.convert import Precision
 from inference.model import ModelDirectory
 from inference.onnx.declared import declared_graph
 from inference.onnx.loading import load_runner
@@ -25,6 +23,7 @@ from inference.onnx.provider import choose_provider
 from inference.onnx.runner import OnnxRunner
 from inference.runner import Logits, Runner
 from inference.scheduler import chunk_length
+from inference.types import Precision
 from tests.inference.onnx.fake_cuda import FakeCuda
 from tests.inference.onnx.tiny_decoder import CONFIG
 from tests.inference.onnx.tiny_graph import Form, save_tiny_decoder

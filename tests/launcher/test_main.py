@@ -1,3 +1,5 @@
+"""The launcher's command: what the children get, and what is refused before they start."""
+
 import json
 import os
 import socket

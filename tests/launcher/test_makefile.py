@@ -1,3 +1,5 @@
+"""The commands of the Makefile, as make would run them."""
+
 import os
 import re
 import subprocess

@@ -1,3 +1,5 @@
+"""Which ports count as taken, and how that is said."""
+
 import socket
 from collections.abc import Callable, Iterator
 

@@ -19,6 +19,21 @@ def silent(done: float) -> None:
     """For those who do not care how far it is."""
 
 
+SHAPES = {
+    "token_embd": (320, 64),
+    "output_norm": (64,),
+    "blk.0.attn_norm": (64,),
+    "blk.0.attn_q": (64, 64),
+    "blk.0.attn_k": (32, 64),
+    "blk.0.attn_v": (32, 64),
+    "blk.0.attn_output": (64, 64),
+    "blk.0.ffn_norm": (64,),
+    "blk.0.ffn_gate": (128, 64),
+    "blk.0.ffn_up": (128, 64),
+    "blk.0.ffn_down": (64, 128),
+}
+
+
 def tiny_gguf(path: Path, **changes: Any) -> Path:
     """A model of one layer and 320 tokens, as the `gguf` package's own writer writes it; `changes` replace keys."""
     rng = np.random.default_rng(0)
@@ -46,11 +61,7 @@ def tiny_gguf(path: Path, **changes: Any) -> Path:
     writer.add_token_merges(["t 0"])
     writer.add_eos_token_id(0)
     writer.add_chat_template("{% for message in messages %}{{ message['content'] }}{% endfor %}")
-    shapes = {"token_embd": (320, 64), "output_norm": (64,), "blk.0.attn_norm": (64,), "blk.0.ffn_norm": (64,)}
-    shapes |= {"blk.0.attn_q": (64, 64), "blk.0.attn_k": (32, 64), "blk.0.attn_v": (32, 64)}
-    shapes |= {"blk.0.attn_output": (64, 64), "blk.0.ffn_gate": (128, 64), "blk.0.ffn_up": (128, 64)}
-    shapes |= {"blk.0.ffn_down": (64, 128)}
-    for name, shape in shapes.items():
+    for name, shape in SHAPES.items():
         values = rng.standard_normal(shape).astype(np.float32)
         kind = gguf.GGMLQuantizationType.Q8_0 if len(shape) == 2 else gguf.GGMLQuantizationType.F32
         writer.add_tensor(f"{name}.weight", gguf.quantize(values, kind), raw_dtype=kind)

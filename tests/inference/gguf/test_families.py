@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inference.gguf.convert import Precision, ensure_converted
+from inference.gguf.convert import ensure_converted
 from inference.gguf.families import FAMILIES as KNOWN
 from inference.model import ModelDirectory
+from inference.types import Precision
 from tests.inference.gguf.reference import Logits, log_softmax, logits_of
 from tests.inference.gguf.tiny_models import FAMILIES, TYPES, TinyModel, of_type, write_model
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inference.gguf.convert import Precision
 from inference.model import ModelDirectory
+from inference.types import Precision
 from tests.inference.gguf.reference import Logits, compare, log_softmax, logits_of
 
 GOLDEN = Path(__file__).parent / "golden"
