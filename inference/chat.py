@@ -54,6 +54,8 @@ class ChatTemplate:
             raise TemplateError(f"The chat template is broken in line {error.lineno}: {_sentence(error)}") from error
         except Exception as error:  # of Jinja, or of Python's compiler on what Jinja wrote
             raise TemplateError(f"The chat template cannot be compiled ({type(error).__name__}).") from error
+        self.source = source
+        self.variables = self._environment.variables_of(source)  # that it asks for, functions among them
         self._tokens = {"bos_token": bos_token, "eos_token": eos_token}
         self._guard = _Guard([token for token in special_tokens if token])
 

@@ -1,6 +1,7 @@
 """One request while it lives in the engine: its tokens, its sampling and its text. It knows no slots and no policy."""
 
 from collections.abc import Sequence as Table
+from dataclasses import replace
 from typing import Self
 
 from inference.sampling.sampler import Sampled
@@ -36,19 +37,19 @@ class Live:
     def accept(self, sampled: Sampled, end_tokens: frozenset[int]) -> Output:
         """The next token, an end token included; after an output with a finish no more may come."""
         self.sequence.tokens.append(sampled.token)
+        starts = (self._transcript.length,)
         if sampled.token in end_tokens:
-            return self.end(FinishReason.STOP, tokens=1)
+            return self.end(FinishReason.STOP, Output("", 1, self.sequence.cached, None, starts=starts))
         text, logprobs = self._transcript.push(sampled.token, sampled.logprob)
-        output = Output(text, 1, self.sequence.cached, None, logprobs)
+        output = Output(text, 1, self.sequence.cached, None, logprobs, starts)
         if self._transcript.stopped or self.sampler.finished:
             return self.end(FinishReason.STOP, output)
         if len(self.sequence.tokens) >= self._length_limit:
             return self.end(FinishReason.LENGTH, output)
         return output
 
-    def end(self, finish: FinishReason, output: Output | None = None, tokens: int = 0) -> Output:
+    def end(self, finish: FinishReason, output: Output | None = None) -> Output:
         """The last output, with the text that was still held back. output: what the last token gave."""
+        output = output or Output("", 0, self.sequence.cached, None)
         text, logprobs = self._transcript.flush()
-        if output is not None:
-            text, tokens, logprobs = output.text + text, output.tokens, output.logprobs + logprobs
-        return Output(text, tokens, self.sequence.cached, finish, logprobs)
+        return replace(output, text=output.text + text, finish=finish, logprobs=output.logprobs + logprobs)

@@ -72,7 +72,8 @@ def merge(outputs: list[Output]) -> Output:
     last = outputs[-1]
     text = "".join(output.text for output in outputs)
     logprobs = tuple(logprob for output in outputs for logprob in output.logprobs)
-    return Output(text, sum(output.tokens for output in outputs), last.cached_tokens, last.finish, logprobs)
+    starts = tuple(start for output in outputs for start in output.starts)
+    return Output(text, sum(output.tokens for output in outputs), last.cached_tokens, last.finish, logprobs, starts)
 
 
 class AsyncEngine:

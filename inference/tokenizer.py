@@ -5,7 +5,7 @@ Does not know chat templates, models, or how bytes become text again.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,15 +79,17 @@ class Tokenizer:
         ids: list[int] = encoding.ids
         return ids
 
-    def token_bytes(self) -> list[bytes]:
-        """The bytes each token id stands for, as a list of `vocab_size`; b"" for special tokens and unused ids."""
+    def token_bytes(self, shown: Container[str] = ()) -> list[bytes]:
+        """The bytes each token id stands for, as a list of `vocab_size`; b"" for unused ids and for special tokens,
+        except those whose text is to be shown."""
         table = [b""] * self.vocab_size
         if _is_byte_level(self._tokenizer):
             _fill_byte_level(table, self._ids)
         else:
             _fill_sentencepiece(table, self._ids)
         for index, content in self._added.items():
-            table[index] = b"" if content in self._special else content.encode("utf-8")
+            hidden = content in self._special and content not in shown
+            table[index] = b"" if hidden else content.encode("utf-8")
         return table
 
 

@@ -5,6 +5,7 @@ It knows no sampling and no end of an answer but a stop text.
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 
 from inference.detokenizer import Detokenizer
 from inference.sampling.logprobs import Logprob
@@ -20,14 +21,14 @@ class Transcript:
     with that text, and a token without text, or cut off with a stop text, has none.
     """
 
-    __slots__ = ("_decoded", "_detokenizer", "_logprobs", "_shown", "_stops", "_token_bytes")
+    __slots__ = ("_detokenizer", "_logprobs", "_shown", "_stops", "_token_bytes", "length")
 
     def __init__(self, token_bytes: Sequence[bytes], stops: Sequence[str]) -> None:
         self._token_bytes = token_bytes
         self._detokenizer = Detokenizer(token_bytes)
         self._stops = StopMatcher(stops)
-        self._decoded = self._shown = 0  # characters
-        self._logprobs: deque[tuple[int, Logprob]] = deque()  # with the place of the token's first character
+        self.length = self._shown = 0  # characters; the length counts those that are held back
+        self._logprobs: deque[Logprob] = deque()
 
     @property
     def stopped(self) -> bool:
@@ -38,9 +39,9 @@ class Transcript:
         """What may be shown now that this token has come."""
         if logprob is not None and self._token_bytes[token]:
             # A character that stays unfinished is shown as one of its own.
-            self._logprobs.append((self._decoded + self._detokenizer.breaks(token), logprob))
+            self._logprobs.append(replace(logprob, start=self.length + self._detokenizer.breaks(token)))
         text = self._detokenizer.push(token)
-        self._decoded += len(text)
+        self.length += len(text)
         return self._show(self._stops.push(text))
 
     def flush(self) -> Piece:
@@ -53,6 +54,6 @@ class Transcript:
     def _show(self, text: str) -> Piece:
         self._shown += len(text)
         shown = []
-        while self._logprobs and self._logprobs[0][0] < self._shown:
-            shown.append(self._logprobs.popleft()[1])
+        while self._logprobs and self._logprobs[0].start < self._shown:
+            shown.append(self._logprobs.popleft())
         return text, tuple(shown)

@@ -53,6 +53,7 @@ class Output:
     tokens: tokens sampled, an end token included. cached_tokens: prompt tokens whose computation was
     reused; the same in every output of a request once its prompt has begun. finish: set in exactly one
     output of a request, its last. logprobs: of the tokens whose text this is, where the request asked for them.
+    starts: of each sampled token, where its text begins in that of the answer, in characters.
     """
 
     text: str
@@ -60,6 +61,7 @@ class Output:
     cached_tokens: int
     finish: FinishReason | None
     logprobs: tuple[Logprob, ...] = ()
+    starts: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)

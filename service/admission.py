@@ -11,17 +11,20 @@ from answerd.v1.input_pb2 import ItemList
 from answerd.v1.response_pb2 import Response
 from inference.types import GenerationRequest
 from service.background import Background
+from service.choice import Choice
 from service.constraints import constraints_of
 from service.echo import initial_response, is_stored
 from service.generation import RunningResponse
-from service.ids import new_item_id, new_response_id
+from service.ids import new_response_id
 from service.models.catalogue import Models
 from service.models.served import ServedModel
+from service.output.parser import OutputParser
 from service.prompts import Prompts
 from service.recorder import Recorder
 from service.running import RunningResponses
 from service.sampling import choices_of, of_each_choice, sampling_params
 from service.store import Record, Store
+from service.thinking import begins_thought
 from service.validate.request import DEFAULT_MODEL, check_biases, check_choices
 
 
@@ -80,12 +83,12 @@ class Admission:
                 )
             ]
         )
+        in_thought = begins_thought(prompt, model.bytes_of)
         recorder = self._recorder(owner, request, items, response) if is_stored(request) else None
         running = RunningResponse(
             owner,
             response,
-            [new_item_id("message") for _ in generations],
-            generations,
+            [Choice(generation, OutputParser(in_thought=in_thought)) for generation in generations],
             len(prompt),
             model.bytes_of,
             recorder,

@@ -1,4 +1,4 @@
-"""The end of an item that nobody will finish: its own state, and the events that tell of it, without numbers.
+"""The end of an item: its own state, and the events that tell of it, without numbers.
 
 It reads items as they are stored, and does not know who made them.
 """
@@ -14,13 +14,13 @@ from answerd.v1.event_pb2 import ResponseEvent
 from answerd.v1.item_pb2 import Item, ItemStatus
 
 
-def close_item(item: Item, output_index: int) -> list[ResponseEvent]:
-    """Makes an item that is in progress incomplete; the events of that, none for any other item."""
+def close_item(item: Item, output_index: int, *, whole: bool = False) -> list[ResponseEvent]:
+    """Makes an item that is in progress incomplete, or completed; the events of that, none for any other item."""
     kind = item.WhichOneof("type") or ""
     body = getattr(item, kind)
     if body.status != ItemStatus.ITEM_STATUS_IN_PROGRESS:
         return []
-    body.status = ItemStatus.ITEM_STATUS_INCOMPLETE
+    body.status = ItemStatus.ITEM_STATUS_COMPLETED if whole else ItemStatus.ITEM_STATUS_INCOMPLETE
     done = event_pb2.OutputItemDone(output_index=output_index, item=item)
     return [*_content_done(item, kind, output_index), ResponseEvent(output_item_done=done)]
 

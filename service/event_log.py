@@ -34,7 +34,8 @@ class EventLog:
     def append(self, events: Sequence[ResponseEvent]) -> None:
         assert not self._closed, "nothing follows the last event"
         self._events += events
-        self.wake()
+        if events:
+            self.wake()
 
     def wake(self) -> None:
         """There is something to tell: readers who wait look again."""

@@ -12,7 +12,6 @@ from answerd.v1.event_pb2 import ResponseEvent
 from answerd.v1.response_pb2 import Response
 from answerd.v1.usage_pb2 import InputTokensDetails, OutputTokensDetails, Usage
 from common.logging import get_logger
-from inference.stream import Generation
 from inference.types import FinishReason, Output
 from service.background import Background
 from service.choice import Choice
@@ -40,20 +39,18 @@ class RunningResponse:
         self,
         owner: str,
         response: Response,
-        item_ids: Sequence[str],
-        generations: Sequence[Generation],
+        choices: Sequence[Choice],
         prompt_tokens: int,
         bytes_of: TokenBytes,
         recorder: Recorder | None,
         background: Background,
         now: Callable[[], float],
     ) -> None:
-        """response: as admitted. item_ids, generations: one for each choice. bytes_of: what a token id reads as.
-        recorder: None if the response is not to be stored. background: carries the response on while nobody reads.
-        now: seconds since 1970."""
+        """response: as admitted. bytes_of: what a token id reads as. recorder: None if it is not to be stored.
+        background: carries the response on while nobody reads. now: seconds since 1970."""
         self.id, self.owner = response.id, owner
-        self._lifecycle = Lifecycle(response, *item_ids)
-        self._choices = [Choice(generation) for generation in generations]
+        self._lifecycle = Lifecycle(response, len(choices))
+        self._choices = choices
         self._prompt_tokens, self._bytes_of = prompt_tokens, bytes_of
         self._recorder = recorder
         self._background, self._now = background, now
@@ -180,17 +177,16 @@ class RunningResponse:
     def _take(self, index: int, output: Output) -> None:
         self._choices[index].take(output)
         if output.finish is not None:
-            self._finish(index, output.finish)
+            self._finish(output.finish)
         elif self._recorder is not None:
             self._recorder.progress(self._snapshot, self._log.events)
         self._log.wake()
 
-    def _finish(self, index: int, finish: FinishReason) -> None:
+    def _finish(self, finish: FinishReason) -> None:
         """The response goes on until the last choice has ended, or one of them was broken off."""
         match finish:
             case FinishReason.STOP | FinishReason.LENGTH:
                 self._tell()
-                self._log.append(self._lifecycle.close(index, whole=finish is FinishReason.STOP))
                 finishes = [choice.finish for choice in self._choices]
                 if None not in finishes:
                     cut_off = FinishReason.LENGTH in finishes
@@ -212,19 +208,22 @@ class RunningResponse:
         for choice in self._choices:
             choice.generation.abort()
 
-    def _tell(self) -> None:
+    def _tell(self, *, broken_off: bool = False) -> None:
         # Merged before it is numbered: once told, a delta stays as it is.
         for index, choice in enumerate(self._choices):
-            text, logprobs = choice.waiting()
-            if text:
-                self._log.append(self._lifecycle.text(text, wire_logprobs(logprobs, self._bytes_of), index))
+            if not (broken_off or self._lifecycle.is_next(index)):
+                break
+            for piece, logprobs in choice.waiting():
+                self._log.append(self._lifecycle.take(piece, wire_logprobs(logprobs, self._bytes_of), index))
+            if choice.finish in (FinishReason.STOP, FinishReason.LENGTH):
+                self._log.append(self._lifecycle.close(index, whole=choice.finish is FinishReason.STOP))
 
     def _snapshot(self) -> Response:
         self._tell()
         return self._lifecycle.snapshot()
 
     def _end(self, ending: Ending) -> None:
-        self._tell()
+        self._tell(broken_off=isinstance(ending, Failed | Cancelled))
         self._log.append(self._lifecycle.end(ending, self._usage()))
         self._background.start(self._conclude())
 
@@ -242,6 +241,8 @@ class RunningResponse:
             input_tokens=self._prompt_tokens,
             input_tokens_details=InputTokensDetails(cached_tokens=self._cached_tokens),
             output_tokens=self._output_tokens,
-            output_tokens_details=OutputTokensDetails(reasoning_tokens=0),
+            output_tokens_details=OutputTokensDetails(
+                reasoning_tokens=sum(choice.reasoning_tokens for choice in self._choices)
+            ),
             total_tokens=self._prompt_tokens + self._output_tokens,
         )

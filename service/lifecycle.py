@@ -12,7 +12,10 @@ from answerd.v1.event_pb2 import ResponseEvent
 from answerd.v1.item_pb2 import Item
 from answerd.v1.logprob_pb2 import LogProb
 from answerd.v1.response_pb2 import IncompleteReason, Response, ResponseStatus
-from service.message import Message
+from service.ids import new_item_id
+from service.output.answer import Answer, NewId
+from service.output.growing_item import GrowingItem
+from service.output.pieces import Piece
 
 SERVER_ERROR = "server_error"
 
@@ -57,18 +60,19 @@ _INCOMPLETE_REASON = {
 
 
 class Lifecycle:
-    """One response with a message for each choice, from `created` to its last event.
+    """One response with the items of each choice, from `created` to its last event.
 
-    The calls are `start`, any number of `text` and, for a choice that ends before others, `close`, one `end`, then
+    The calls are `start`, any number of `take` and, for a choice that ends before others, `close`, one `end`, then
     `last_event`. Between `end` and `last_event`, `fail` may turn the ending into a failure: the answer is whole, but
     something after the generation went wrong.
     """
 
-    def __init__(self, response: Response, *item_ids: str) -> None:
-        """response: as admitted, in progress and without output; it is copied. item_ids: the messages' identifiers."""
+    def __init__(self, response: Response, choices: int = 1, new_id: NewId = new_item_id) -> None:
+        """response: as admitted, in progress and without output; it is copied."""
         self._response = Response()
         self._response.CopyFrom(response)
-        self._messages = [Message(item_id, index) for index, item_id in enumerate(item_ids)]
+        self._output: list[GrowingItem] = []  # in the order of output_index
+        self._answers = [Answer(self._output, new_id) for _ in range(choices)]
         self._ended = False
         self._next_number = 0
 
@@ -89,35 +93,39 @@ class Lifecycle:
             ResponseEvent(sequence_number=self._number(), in_progress=snapshot),
         ]
 
-    def text(self, delta: str, logprobs: Sequence[LogProb] = (), choice: int = 0) -> list[ResponseEvent]:
-        """The next piece of an answer; not empty. Takes time that does not depend on what came before."""
-        assert delta, "an empty delta says nothing"
-        assert not self._ended, "no text follows the end"
-        return self._numbered([*self._open(choice), self._messages[choice].text(delta, logprobs)])
+    def is_next(self, choice: int) -> bool:
+        """Whether the choice may open items: those of several choices follow each other, each choice's message after
+        its thoughts, so that a reader can tell the choices apart."""
+        return all(answer.has_message or answer.closed for answer in self._answers[:choice])
+
+    def take(self, piece: Piece, logprobs: Sequence[LogProb] = (), choice: int = 0) -> list[ResponseEvent]:
+        """The next piece of an answer. Takes time that does not depend on what came before."""
+        assert not self._ended, "nothing is said after the end"
+        return self._numbered(self._answers[choice].take(piece, logprobs))
 
     def close(self, choice: int, *, whole: bool) -> list[ResponseEvent]:
-        """A choice has ended, by itself or because its budget was used up. An answer without a single character is a
-        message with an empty text."""
-        return self._numbered([*self._open(choice), *self._messages[choice].close(whole=whole)])
+        """A choice has ended, by itself or because its budget was used up. Each of several choices has a message. Only
+        the first call counts."""
+        return self._numbered(self._answers[choice].close(whole=whole, always_message=len(self._answers) > 1))
 
     def end(self, ending: Ending, usage: usage_pb2.Usage) -> list[ResponseEvent]:
-        """Gives the response its final state, and the events before the last one: messages that are still open are
-        closed, and a failure told. What was broken off before its first text leaves no message.
+        """Gives the response its final state, and the events before the last one: items that are still open are
+        closed, and a failure told. What was broken off before its first text leaves no item.
         """
         assert not self._ended, "a response ends once"
         events: list[ResponseEvent] = []
-        if isinstance(ending, Completed | LengthReached):
-            events += self._open(len(self._messages) - 1)
-        for message in self._messages:
-            if message.is_open:
-                events += message.close(whole=isinstance(ending, Completed))
+        for choice, answer in enumerate(self._answers):
+            if isinstance(ending, Completed | LengthReached):
+                events += self.close(choice, whole=isinstance(ending, Completed))
+            else:
+                events += self._numbered(answer.break_off())
         self._ended = True
         self._response.output.extend(self._items())
         self._response.usage.CopyFrom(usage)
         self._settle(ending)
         if isinstance(ending, Failed):
-            events.append(_error(ending))
-        return self._numbered(events)
+            events += self._numbered([_error(ending)])
+        return events
 
     def fail(self, failure: Failed) -> ResponseEvent:
         """Turns an ending into a failure; the output stays. The `error` event that goes before the last one."""
@@ -150,13 +158,8 @@ class Lifecycle:
         else:
             self._response.incomplete_details.reason = _INCOMPLETE_REASON[type(ending)]
 
-    def _open(self, choice: int) -> list[ResponseEvent]:
-        """Opens the choice's message, and those before it: clients expect items in the order of the output."""
-        before = (message for message in self._messages[: choice + 1] if not message.opened)
-        return [event for message in before for event in message.open()]
-
     def _items(self) -> list[Item]:
-        return [message.item() for message in self._messages if message.opened]
+        return [item.item() for item in self._output]
 
     def _numbered(self, events: list[ResponseEvent]) -> list[ResponseEvent]:
         for event in events:

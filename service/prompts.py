@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 from google.protobuf.message import Message
 
@@ -16,11 +17,13 @@ from answerd.v1.input_tokens_pb2 import CountInputTokensRequest
 from answerd.v1.item_pb2 import Item
 from answerd.v1.truncation_pb2 import Truncation
 from inference.types import ContextLengthExceeded
-from service.history import chat_messages, load_history
+from service.conversation import chat_messages
+from service.history import load_history
 from service.input_items import normalise_input
 from service.models.catalogue import Models
 from service.models.served import ServedModel
 from service.store import Store
+from service.thinking import thinking_variables
 from service.truncation import fitting_prompt, room_for_prompt
 from service.validate import validate
 from service.validate.counts import check_length, count_parts
@@ -68,11 +71,9 @@ class Prompts:
     async def _encode(
         self, request: CreateResponseRequest, conversation: Sequence[Item], model: ServedModel
     ) -> tuple[int, ...]:
-        if len(conversation) > MANY_PARTS:
-            messages = await asyncio.to_thread(chat_messages, request.instructions, conversation)
-        else:
-            messages = chat_messages(request.instructions, conversation)
-        prompt = await model.prompt(messages)
+        render = partial(chat_messages, request.instructions, conversation, native_calls=model.native_calls)
+        messages = await asyncio.to_thread(render) if len(conversation) > MANY_PARTS else render()
+        prompt = await model.prompt(messages, **thinking_variables(request))
         if len(prompt) > model.longest_prompt:
             raise ContextLengthExceeded(len(prompt), model.longest_prompt)
         return prompt

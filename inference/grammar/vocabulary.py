@@ -21,11 +21,13 @@ class Vocabulary:
 
     @classmethod
     def of(cls, token_bytes: Sequence[bytes], special_tokens: Mapping[str, int], ends: frozenset[int]) -> Vocabulary:
-        names = {index: name.encode() for name, index in special_tokens.items() if index not in ends}
+        # A special token that adds text is like any other: a grammar has its characters.
+        special = {index: name for name, index in special_tokens.items() if index in ends or not token_bytes[index]}
+        names = {index: name.encode() for index, name in special.items() if index not in ends}
         # No UTF-8 has this byte, with which llguidance marks special tokens.
         plain = (b"" if b"\xff" in spelled else spelled for spelled in token_bytes)
         tokens = tuple(names.get(index, spelled) for index, spelled in enumerate(plain))
-        return cls(tokens, frozenset(special_tokens.values()) | ends, tuple(sorted(ends)))
+        return cls(tokens, frozenset(special) | ends, tuple(sorted(ends)))
 
     @classmethod
     def from_json(cls, text: str) -> Vocabulary:

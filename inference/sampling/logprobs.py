@@ -15,11 +15,13 @@ class Logprob:
     """A drawn token with the natural logarithm of its probability, before penalties, temperature or any mask.
 
     top: the likeliest tokens in its place with theirs, likeliest first; of equal ones the lower id first.
+    start: where the token's text begins in that of the answer, in characters; the transcript fills it in.
     """
 
     token: int
     logprob: float
     top: tuple[tuple[int, float], ...] = ()
+    start: int = 0
 
 
 def logprob_of(row: Floats, top: np.float32, token: int, alternatives: int, scratch: Floats) -> Logprob:

@@ -13,7 +13,7 @@ from types import CodeType
 from typing import Any, NoReturn
 
 import jinja2
-from jinja2 import nodes
+from jinja2 import meta, nodes
 from jinja2.ext import loopcontrols
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -71,6 +71,11 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
             if next(tree.find_all(_ELSEWHERE), None) is not None:
                 raise TemplateError("The chat template asks for another template; it has to be one by itself.")
             return self.from_string(tree)
+
+    def variables_of(self, source: str) -> frozenset[str]:
+        """The names that a template, which can be compiled, asks for without having set them."""
+        with self.metered():
+            return frozenset(meta.find_undeclared_variables(self.parse(source)))
 
     def _compile(self, source: str, filename: str) -> CodeType:
         with warnings.catch_warnings():

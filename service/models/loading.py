@@ -19,6 +19,7 @@ from service.models.need import Need, no_room
 from service.models.served import ServedModel
 from service.models.source import find_model
 from service.models.spec import ModelSpec
+from service.output.parser import TAGS
 
 if TYPE_CHECKING:  # ONNX Runtime takes a quarter of a second to import, which the port should not wait for
     from inference.onnx.provider import Provider
@@ -98,7 +99,7 @@ def _load(
         )
     except MemoryError:
         raise no_room(spec) from None
-    token_bytes = directory.tokenizer.token_bytes()
+    token_bytes = directory.tokenizer.token_bytes(shown=TAGS)
     token_bytes += [b""] * (runner.vocab_size - len(token_bytes))
     why = f"{provider.name.removesuffix('ExecutionProvider')} ({provider.reason})"
     # On a device there is nothing to measure here; the file is what it holds.

@@ -14,6 +14,7 @@ from inference.stream import AsyncEngine
 from inference.tokenizer import Tokenizer
 from inference.types import MIN_ROOM
 from service.models.grammars import Grammars
+from service.output.parser import CALL
 
 OWNED_BY = "answerd"
 # Below it, rendering and encoding take about a millisecond: less than a thread is worth.
@@ -49,17 +50,25 @@ class ServedModel:
         """What a token reads as, also where it adds nothing to a text, as control tokens do."""
         return self.engine.token_bytes[token] or (self._tokenizer.token(token) or "").encode()
 
-    async def prompt(self, messages: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
+    @property
+    def native_calls(self) -> bool:
+        """Whether the model's template knows tools, and writes calls in the form that is looked for in answers."""
+        return "tools" in self._template.variables and CALL in self._template.source
+
+    async def prompt(self, messages: Sequence[Mapping[str, Any]], **variables: Any) -> tuple[int, ...]:
         """The token ids of a conversation, up to where the answer begins. Long ones are encoded on another thread.
+
+        variables: of the template, beside the messages.
 
         Raises TemplateError if the template refuses the messages, ContextLengthExceeded if they cannot fit.
         """
-        if len(messages) > MANY_MESSAGES or sum(len(message["content"]) for message in messages) > LONG_TEXT:
-            return await asyncio.to_thread(self._encode, messages)
-        return self._encode(messages)
+        length = sum(len(message["content"]) for message in messages) + len(repr(variables))
+        if len(messages) > MANY_MESSAGES or length > LONG_TEXT:
+            return await asyncio.to_thread(self._encode, messages, variables)
+        return self._encode(messages, variables)
 
-    def _encode(self, messages: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
-        segments: list[Segment] = self._template.render(messages)
+    def _encode(self, messages: Sequence[Mapping[str, Any]], variables: Mapping[str, Any]) -> tuple[int, ...]:
+        segments: list[Segment] = self._template.render(messages, **variables)
         return self._tokenizer.encode(segments, limit=self.longest_prompt)
 
     async def close(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from answerd.v1.content_pb2 import ContentPart
 from answerd.v1.input_pb2 import Input
-from answerd.v1.item_pb2 import FunctionCallItem, FunctionCallOutputItem, Item, MessagePhase, Role
+from answerd.v1.item_pb2 import FunctionCallItem, FunctionCallOutputItem, Item, MessagePhase, ReasoningItem, Role
 from service.errors import Reason
 from service.validate.faults import MAX_TEXT, Faults
 
@@ -48,6 +48,8 @@ def _check_item(path: str, item: Item, faults: Faults) -> None:
             _check_call(path, item.function_call, faults)
         case "function_call_output":
             _check_call_output(path, item.function_call_output, faults)
+        case "reasoning":
+            _check_reasoning(path, item.reasoning, faults)
 
 
 def _check_message(path: str, item: Item, faults: Faults) -> None:
@@ -75,6 +77,14 @@ def _check_call_output(path: str, output: FunctionCallOutputItem, faults: Faults
             faults.length(f"{path}.output", output.output.text, MAX_TEXT)
         case "parts":
             _check_parts(f"{path}.output", output.output.parts.parts, ("input_text",), faults)
+
+
+def _check_reasoning(path: str, reasoning: ReasoningItem, faults: Faults) -> None:
+    _check_parts(f"{path}.summary", reasoning.summary, ("summary_text",), faults)
+    _check_parts(f"{path}.content", reasoning.content, ("reasoning_text",), faults)
+    if reasoning.encrypted_content and not reasoning.content:
+        path = f"{path}.encrypted_content"
+        faults.invalid(path, f"'{path}' cannot be read: this server gives thoughts in 'content', and takes them there.")
 
 
 def _check_call_id(path: str, call_id: str, faults: Faults) -> None:
@@ -110,5 +120,9 @@ def part_text(part: ContentPart) -> str:
             return part.output_text.text
         case "refusal":
             return part.refusal.refusal
+        case "reasoning_text":
+            return part.reasoning_text.text
+        case "summary_text":
+            return part.summary_text.text
         case _:
             return ""

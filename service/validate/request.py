@@ -95,7 +95,15 @@ def _check_run(request: CreateResponseRequest, faults: Faults) -> None:
     _check_includes(request.include, faults)
     faults.choice("truncation", request.truncation, Truncation.values())
     faults.choice("reasoning.effort", request.reasoning.effort, ReasoningEffort.values())
+    _check_thinking(request, faults)
     faults.choice("reasoning.summary", request.reasoning.summary, ReasoningSummary.values())
+
+
+def _check_thinking(request: CreateResponseRequest, faults: Faults) -> None:
+    effort = request.reasoning.effort
+    thinks = effort != ReasoningEffort.REASONING_EFFORT_NONE
+    if request.HasField("enable_thinking") and effort and request.enable_thinking != thinks:
+        faults.invalid("enable_thinking", "'enable_thinking' contradicts 'reasoning.effort'.")
 
 
 def _check_includes(include: Sequence[Include.ValueType], faults: Faults) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.include_pb2 import Include
-from answerd.v1.reasoning_pb2 import ReasoningEffort
 from answerd.v1.tool_choice_pb2 import ToolChoiceMode
 from service.errors import Reason
 from service.validate.faults import Faults
@@ -20,7 +19,7 @@ Request = CreateResponseRequest
 HONOURED_INCLUDES = frozenset(
     {
         Include.INCLUDE_MESSAGE_OUTPUT_TEXT_LOGPROBS,
-        Include.INCLUDE_REASONING_ENCRYPTED_CONTENT,  # the model has no thoughts, so there is nothing to encrypt
+        Include.INCLUDE_REASONING_ENCRYPTED_CONTENT,  # thoughts stand in `content` for all to read
     }
 )
 NO_CONSTRAINT = frozenset(
@@ -30,7 +29,6 @@ NO_CONSTRAINT = frozenset(
         ToolChoiceMode.TOOL_CHOICE_MODE_AUTO,
     }
 )
-NO_THINKING = frozenset({ReasoningEffort.REASONING_EFFORT_UNSPECIFIED, ReasoningEffort.REASONING_EFFORT_NONE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +64,12 @@ def _constrains_tools(request: Request) -> bool:
 UNSUPPORTED: tuple[NotYet, ...] = (
     _item("function_call"),
     _item("function_call_output"),
-    _item("reasoning"),
     _item("item_reference"),
     _item("compaction"),
     _when("background", lambda request: request.background),
     NotYet("include", _includes),
     _when("tools", lambda request: len(request.tools) > 0),
     _when("tool_choice", _constrains_tools),
-    _when("reasoning.effort", lambda request: request.reasoning.effort not in NO_THINKING),
-    _when("enable_thinking", lambda request: request.enable_thinking),
     _when("web_search_options", lambda request: request.HasField("web_search_options")),
 )
 

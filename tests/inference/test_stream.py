@@ -37,7 +37,7 @@ async def held(gate: HeldGate) -> AsyncIterator[AsyncEngine]:
 async def test_a_generation_yields_text_up_to_its_last_output() -> None:
     async with make(ScriptedRunner(reply=lambda prompt: spell("ABCDE"))) as engine:
         outputs = await read(engine.submit(request("r")))
-    assert merge(outputs) == Output("ABCDE", 6, 0, FinishReason.STOP)
+    assert merge(outputs) == Output("ABCDE", 6, 0, FinishReason.STOP, starts=(0, 1, 2, 3, 4, 5))
     assert all(output.finish is None for output in outputs[:-1])
 
 
@@ -45,7 +45,7 @@ async def test_outputs_that_wait_are_merged_into_one(held: AsyncEngine, gate: He
     generation, other = held.submit(request("r")), held.submit(request("other"))
     gate.open()
     await read(other)
-    assert await read(generation) == [Output("ABCDE", 6, 0, FinishReason.STOP)]
+    assert await read(generation) == [Output("ABCDE", 6, 0, FinishReason.STOP, starts=(0, 1, 2, 3, 4, 5))]
 
 
 async def test_every_reader_gets_its_own_text() -> None:
@@ -79,7 +79,7 @@ async def test_an_abort_frees_the_slot_within_one_step(held: AsyncEngine, gate: 
     first.abort()
     first.abort()
     gate.let_through(2)  # the step that runs, and the next, which reads b's prompt
-    assert merge(await read(first)) == Output("A", 1, 0, FinishReason.ABORTED)
+    assert merge(await read(first)) == Output("A", 1, 0, FinishReason.ABORTED, starts=(0,))
     assert (held.stats.running, held.stats.waiting, held.stats.idle_slots) == (1, 1, 1)
     first.abort()
     gate.open()

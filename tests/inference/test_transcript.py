@@ -60,6 +60,11 @@ def test_a_token_that_breaks_a_character_off_is_not_shown_with_it() -> None:
     ]
 
 
+def test_a_token_knows_where_its_text_begins() -> None:
+    shown = pieces([3, 0, 7, 8, 1, 5, 2], [])
+    assert [logprob.start for _, logprobs in shown for logprob in logprobs] == [0, 2, 2, 3, 4, 5]
+
+
 def test_tokens_without_text_have_none() -> None:
     shown = pieces([0, 1, 0, 0], [])
     assert places(shown) == [1]
@@ -80,3 +85,6 @@ def test_shown_text_and_shown_tokens_are_the_same(tokens: list[int], stops: list
     assert spelled.startswith(text), "no shown character is without its tokens"
     without_last = b"".join(TOKEN_BYTES[tokens[place]] for place in kept[:-1]).decode("utf-8", "replace")
     assert len(without_last) <= len(text), "no token came before its text"
+    starts = [logprob.start for _, logprobs in shown for logprob in logprobs]
+    assert starts == sorted(starts)
+    assert all(start < len(text) for start in starts), "each begins within the text"

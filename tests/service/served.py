@@ -25,7 +25,7 @@ from service.models.served import ServedModel
 from service.models.spec import ModelSpec
 from service.server import Port, Server, bind
 from service.store import Bounds, Record, Store, open_store
-from tests.service.scripted_model import END, TOKENIZER, WAIT, Clock, Gate, Script, a_spec, scripted
+from tests.service.scripted_model import CHATML, END, TOKENIZER, WAIT, Clock, Gate, Script, a_spec, scripted
 
 if TYPE_CHECKING:  # a name of the stubs only
     from answerd.v1.responses_service_pb2_grpc import ResponsesServiceAsyncStub
@@ -170,12 +170,13 @@ async def serving(
     owner_of: Callable[[str | None], str | None] = lambda key: "local",
     started: float = 1_700_000_000.0,
     reply: Reply | None = None,
+    template: str = CHATML,
 ) -> AsyncIterator[Served]:
     """A server with a scripted model, open for requests. wrap: puts another store around the real one. reply: what the
     model says instead, token by token."""
     script, gate, clock = Script(answers), Gate(), Clock(started)
     runner = ScriptedRunner(slots, context, TOKENIZER.vocab_size, reply=reply or script, end_token=END, gate=gate)
-    prepared = PreparedModel(0, lambda: scripted(runner))
+    prepared = PreparedModel(0, lambda: scripted(runner, template=template))
     models, loaded = catalogue([a_spec(None, context, slots)], lambda spec, report: prepared, queue=queue)
     real_store = await open_store(f"sqlite:///{folder / 'responses.db'}", Bounds(), clock)
     store = wrap(real_store)

@@ -8,16 +8,17 @@ from answerd.v1.response_pb2 import Response, ResponseStatus
 from answerd.v1.usage_pb2 import Usage
 from service.closing import close_item
 from service.lifecycle import Cancelled, Lifecycle
+from service.output.pieces import Text
 from tests.service.served import names
 
 RUNNING = ItemStatus.ITEM_STATUS_IN_PROGRESS
 
 
 def test_a_message_ends_as_the_lifecycle_ends_it() -> None:
-    lifecycle = Lifecycle(Response(status=ResponseStatus.RESPONSE_STATUS_IN_PROGRESS), "msg_1", "msg_2")
+    lifecycle = Lifecycle(Response(status=ResponseStatus.RESPONSE_STATUS_IN_PROGRESS), choices=2)
     lifecycle.start()
-    lifecycle.text("one")
-    lifecycle.text("two", choice=1)
+    lifecycle.take(Text("one", 0))
+    lifecycle.take(Text("two", 0), choice=1)
     items = lifecycle.snapshot().output
     closed = [event for index, item in enumerate(items) for event in close_item(item, index)]
     expected = lifecycle.end(Cancelled(), Usage())

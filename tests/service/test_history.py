@@ -12,8 +12,9 @@ from google.protobuf.json_format import ParseDict
 from answerd.v1.input_pb2 import ItemList
 from answerd.v1.item_pb2 import Item
 from answerd.v1.response_pb2 import Response, ResponseStatus
+from service.conversation import chat_messages
 from service.errors import Reason, ServiceError
-from service.history import chat_messages, load_history
+from service.history import load_history
 from service.store.errors import RecordDamaged
 from service.stored import StoredTurn
 
@@ -53,7 +54,7 @@ def turn(question: str, answer: str, status: str = "COMPLETED") -> Turn:
 
 
 def texts(items: Sequence[Item]) -> list[str]:
-    return [message["content"] for message in chat_messages("", items)]
+    return [message["content"] for message in chat_messages("", items, native_calls=False)]
 
 
 async def test_history_is_the_whole_chain_in_order() -> None:
@@ -87,22 +88,6 @@ async def test_the_state_of_earlier_turns_does_not_matter() -> None:
     """They were usable when they were continued; one may be a tombstone now."""
     chains = Chains("ann", "resp_2", [turn("one?", "One.", "INCOMPLETE"), turn("two?", "Two.")])
     assert len(await load_history(chains.chain, "ann", "resp_2")) == 4
-
-
-def test_instructions_come_first_and_roles_are_those_of_templates() -> None:
-    items = item_list(say("USER", "a"), say("ASSISTANT", "b"), say("DEVELOPER", "c"), say("SYSTEM", "d")).items
-    assert chat_messages("Be brief.", items) == [
-        {"role": "system", "content": "Be brief."},
-        {"role": "user", "content": "a"},
-        {"role": "assistant", "content": "b"},
-        {"role": "system", "content": "c"},
-        {"role": "system", "content": "d"},
-    ]
-
-
-@pytest.mark.parametrize("instructions", [None, ""])
-def test_without_instructions_there_is_no_system_message(instructions: str | None) -> None:
-    assert chat_messages(instructions, item_list(say("USER", "a")).items) == [{"role": "user", "content": "a"}]
 
 
 def test_the_parts_of_a_message_are_joined_as_they_are() -> None:

@@ -11,6 +11,7 @@ from answerd.v1.item_pb2 import ItemStatus, Role
 from answerd.v1.response_pb2 import IncompleteReason, Response, ResponseStatus
 from answerd.v1.usage_pb2 import Usage
 from service.lifecycle import Cancelled, Completed, Ending, Failed, LengthReached, Lifecycle
+from service.output.pieces import Text
 
 USAGE = Usage(input_tokens=7, output_tokens=3, total_tokens=10)
 FAILED = Failed("model_error", "The model failed.")
@@ -30,7 +31,8 @@ WHOLE = [
 
 def new_lifecycle() -> Lifecycle:
     in_progress = ResponseStatus.RESPONSE_STATUS_IN_PROGRESS
-    return Lifecycle(Response(id="resp_1", model="scripted", status=in_progress, store=True), "msg_1")
+    response = Response(id="resp_1", model="scripted", status=in_progress, store=True)
+    return Lifecycle(response, new_id=lambda kind: f"{kind}_1")
 
 
 def told(pieces: list[str], ending: Ending) -> list[ResponseEvent]:
@@ -38,7 +40,7 @@ def told(pieces: list[str], ending: Ending) -> list[ResponseEvent]:
     lifecycle = new_lifecycle()
     events = lifecycle.start()
     for piece in pieces:
-        events += lifecycle.text(piece)
+        events += lifecycle.take(Text(piece, 0))
     return [*events, *lifecycle.end(ending, USAGE), lifecycle.last_event()]
 
 
@@ -69,7 +71,7 @@ def test_an_item_opens_empty_and_keeps_its_identity() -> None:
     events = told(["a"], Completed(at=9))
     added, part_added = events[2].output_item_added, events[3].content_part_added
     done = next(event.output_item_done for event in events if event.WhichOneof("event") == "output_item_done")
-    assert added.item.message.id == part_added.item_id == done.item.message.id == "msg_1"
+    assert added.item.message.id == part_added.item_id == done.item.message.id == "message_1"
     assert added.item.message.role == Role.ROLE_ASSISTANT
     assert added.item.message.status == ItemStatus.ITEM_STATUS_IN_PROGRESS
     assert not added.item.message.content
@@ -134,7 +136,7 @@ def test_what_is_broken_off_before_its_first_text_has_no_output(ending: Ending) 
 def test_a_failed_last_write_turns_a_completed_response_into_a_failed_one() -> None:
     lifecycle = new_lifecycle()
     lifecycle.start()
-    lifecycle.text("whole")
+    lifecycle.take(Text("whole", 0))
     closing = lifecycle.end(Completed(at=9), USAGE)
     error, failed = lifecycle.fail(Failed("store_unavailable", "not stored")), lifecycle.last_event()
     assert [error.sequence_number, failed.sequence_number] == [
@@ -150,8 +152,8 @@ def test_a_failed_last_write_turns_a_completed_response_into_a_failed_one() -> N
 def test_a_snapshot_has_the_text_so_far_and_is_a_copy() -> None:
     lifecycle = new_lifecycle()
     lifecycle.start()
-    lifecycle.text("so ")
-    lifecycle.text("far")
+    lifecycle.take(Text("so ", 0))
+    lifecycle.take(Text("far", 0))
     snapshot = lifecycle.snapshot()
     snapshot.id = "changed"
     assert snapshot.output[0].message.status == ItemStatus.ITEM_STATUS_IN_PROGRESS
@@ -163,7 +165,7 @@ def test_a_snapshot_has_the_text_so_far_and_is_a_copy() -> None:
 
 def test_the_admitted_response_is_not_changed() -> None:
     admitted = Response(id="resp_1", status=ResponseStatus.RESPONSE_STATUS_IN_PROGRESS)
-    lifecycle = Lifecycle(admitted, "msg_1")
+    lifecycle = Lifecycle(admitted)
     lifecycle.end(Cancelled(), USAGE)
     assert admitted.status == ResponseStatus.RESPONSE_STATUS_IN_PROGRESS
 
@@ -198,10 +200,10 @@ def test_a_delta_costs_the_same_late_in_an_answer_as_early() -> None:
         times = []
         for _ in range(count):
             begun = perf_counter()
-            lifecycle.text("word ")
+            lifecycle.take(Text("word ", 0))
             times.append(perf_counter() - begun)
         return min(times)
 
     early = fastest(100)
-    lifecycle.text("x" * 20_000_000)
+    lifecycle.take(Text("x" * 20_000_000, 0))
     assert fastest(100) < 50 * early

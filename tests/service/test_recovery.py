@@ -11,6 +11,7 @@ from answerd.v1.item_pb2 import ItemStatus
 from answerd.v1.response_pb2 import Response, ResponseStatus
 from answerd.v1.usage_pb2 import Usage
 from service.lifecycle import Completed, Lifecycle
+from service.output.pieces import Text
 from service.recovery import CRASHED, fail_record, fail_unfinished
 from service.store import Bounds, Record, Store, open_store
 from tests.service.served import text_of
@@ -26,14 +27,14 @@ def running(id: str) -> tuple[Record, Lifecycle]:
     """A response that was just admitted, as record and as lifecycle."""
     response = Response(id=id, status=ResponseStatus.RESPONSE_STATUS_IN_PROGRESS, model="scripted", store=True)
     record = Record(id=id, owner="local", created_at=NOW, request=b"", response=response.SerializeToString())
-    return record, Lifecycle(response, f"msg_{id}")
+    return record, Lifecycle(response)
 
 
 async def test_after_a_crash_a_running_response_has_failed_with_what_was_generated(tmp_path: Path) -> None:
     store = await open_again(tmp_path)
     record, lifecycle = running("resp_1")
     await store.create(record)
-    lifecycle.text("half an ans")
+    lifecycle.take(Text("half an ans", 0))
     await store.checkpoint("resp_1", lifecycle.snapshot().SerializeToString())
     await store.close()
 
@@ -68,7 +69,7 @@ async def test_what_had_ended_stays_as_it_was(tmp_path: Path) -> None:
     store = await open_again(tmp_path)
     record, lifecycle = running("resp_1")
     await store.create(record)
-    lifecycle.text("whole")
+    lifecycle.take(Text("whole", 0))
     lifecycle.end(Completed(at=NOW), Usage())
     whole = lifecycle.snapshot().SerializeToString()
     await store.finish("resp_1", "completed", whole)
