@@ -16,6 +16,7 @@ from facade.errors import ApiError
 from facade.reader import invalid_type, invalid_value, read_field, unknown
 from facade.shapes import shape_of
 
+CHUNKS = "chunks"
 KNOWN = shape_of(CreateResponseRequest.DESCRIPTOR).fields
 
 # Of OpenAI, without a counterpart here.
@@ -36,13 +37,15 @@ UNSUPPORTED = frozenset(
 
 @dataclass(frozen=True)
 class CreateRequest:
-    """A request as it was sent: the message for the service, and whether events or one object are wanted.
+    """A request as it was sent: the message for the service, and whether a stream or one object is wanted.
 
-    `keys`: the top-level keys of the message in the client's order and spelling, without those that are null.
+    `chunks`: whether a stream is to have the form of chunks instead of events. `keys`: the top-level keys of the
+    message in the client's order and spelling, without those that are null.
     """
 
     message: CreateResponseRequest
     stream: bool
+    chunks: bool = False
     keys: tuple[str, ...] = ()
 
 
@@ -76,7 +79,8 @@ ALIASED = frozenset(alias.target for alias in ALIASES.values())
 def read_create_request(body: Mapping[str, Any]) -> CreateRequest:
     """The request in a JSON object. Raises ApiError for the first key, in document order, that has no place in it."""
     message = CreateResponseRequest()
-    return CreateRequest(message, body.get("stream") is True, read_keys(body, message, HTTP_KEYS))
+    keys = read_keys(body, message, HTTP_KEYS)
+    return CreateRequest(message, body.get("stream") is True, body.get("stream_format") == CHUNKS, keys)
 
 
 def read_keys(
@@ -167,10 +171,8 @@ def _check_stream_format(value: object, key: str) -> None:
         return
     if not isinstance(value, str):
         raise invalid_type(key, "a string", value)
-    if value == "chunks":
-        raise _unsupported(key)
-    if value != "events":
-        raise invalid_value(key, f"'{value[:100]}' is none of 'events', 'chunks'.")
+    if value not in ("events", CHUNKS):
+        raise invalid_value(key, f"'{value[:100]}' is none of 'events', '{CHUNKS}'.")
 
 
 # Keys that concern HTTP alone, and what checks their values.

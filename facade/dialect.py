@@ -54,9 +54,13 @@ def json_text(value: Mapping[str, Any]) -> str:
 
 
 def _item(value: Any) -> Any:
-    if isinstance(value, dict) and value.get("type") is None and "role" in value:
+    if not isinstance(value, dict) or value.get("type") is not None:
+        return value
+    if "role" in value:
         return {**value, "type": "message"}
-    return value
+    # What says nothing but an id stands for the item of that id.
+    only_id = [key for key, inner in value.items() if inner is not None] == ["id"]
+    return {**value, "type": "item_reference"} if only_id else value
 
 
 def _message(value: Any) -> Any:

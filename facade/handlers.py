@@ -69,7 +69,7 @@ class Handlers:
                 first = await first_event(stream)
             _note_response(request, first)
             if wanted.stream:
-                return await self._streams.send(request, Follower(stream), first)
+                return await self._streams.send(request, Follower(stream), first, chunks=wanted.chunks)
             return await self._fold(request, Follower(stream), first)
 
     async def get_response(self, request: web.Request) -> web.StreamResponse:

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from answerd.v1.event_pb2 import ResponseEvent
 from common.logging import get_logger
+from facade.chunks import ChunkWriter
 from facade.errors import ApiError, internal_error
 from facade.events import DONE, EventWriter
 from facade.follow import Follower
@@ -24,11 +25,17 @@ class Streams:
     def __init__(self, writer: EventWriter, keep_alive: float) -> None:
         self._writer, self._keep_alive = writer, keep_alive
 
-    async def send(self, request: web.Request, follower: Follower, first: ResponseEvent | None) -> web.StreamResponse:
-        """The reply with `first` and the events after it; without it, a stream that has nothing to tell."""
+    async def send(
+        self, request: web.Request, follower: Follower, first: ResponseEvent | None, *, chunks: bool = False
+    ) -> web.StreamResponse:
+        """The reply with `first` and the events after it; without it, a stream that has nothing to tell.
+
+        chunks: whether they are told as chunks.
+        """
+        writer = ChunkWriter() if chunks else self._writer
         async with SseReply(request, self._keep_alive) as reply:
             if first is not None:
-                await self._send_events(request, reply, follower, first)
+                await self._send_events(request, reply, follower, first, writer)
             # Before the last frame, after which the client may leave and cancel whatever is still awaited.
             await follower.finish()
             await reply.send(DONE)
@@ -36,18 +43,23 @@ class Streams:
         return reply.response
 
     async def _send_events(
-        self, request: web.Request, reply: SseReply, follower: Follower, first: ResponseEvent
+        self,
+        request: web.Request,
+        reply: SseReply,
+        follower: Follower,
+        first: ResponseEvent,
+        writer: EventWriter | ChunkWriter,
     ) -> None:
         try:
             async for event in follower.events(first):
-                await reply.send(self._writer.frame(event))
+                await reply.send(writer.frame(event))
         except ConnectionError:
             raise
         except Exception as error:
             # The status is sent already; the stream itself has to say how it ended.
             broken = noted(request, error)
             for event in follower.broken(broken, request[REQUEST_ID]):
-                await reply.send(self._writer.frame(event))
+                await reply.send(writer.frame(event))
 
 
 def noted(request: web.Request, error: Exception) -> ApiError:

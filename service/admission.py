@@ -16,6 +16,7 @@ from service.constraints import constraints_of
 from service.echo import initial_response, is_stored
 from service.generation import RunningResponse
 from service.ids import new_response_id
+from service.input_items import id_of
 from service.models.catalogue import Models
 from service.models.served import ServedModel
 from service.output.parser import OutputParser
@@ -57,7 +58,7 @@ class Admission:
         name = request.model or DEFAULT_MODEL
         # From here on a stop waits for it: what was taken is answered.
         with self._running.admission():
-            items = await self.prompts.read(request, models.longest_prompt(name))
+            items = await self.prompts.read(owner, request, models.longest_prompt(name))
             async with models.use(name) as model:
                 check_biases(request, model.vocab_size)
                 check_choices(request, model.engine.limit)
@@ -108,4 +109,4 @@ class Admission:
             parent_id=request.previous_response_id if request.HasField("previous_response_id") else None,
             response=response.SerializeToString(),
         )
-        return Recorder(self._store, record, self._background, self._steady)
+        return Recorder(self._store, record, [id_of(item) for item in items.items], self._background, self._steady)

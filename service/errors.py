@@ -153,6 +153,10 @@ def previous_response_not_usable(response_id: str, status: str) -> ServiceError:
     return ServiceError(Reason.PREVIOUS_RESPONSE_NOT_USABLE, message, param="previous_response_id", details=details)
 
 
+def item_not_found(item_id: str) -> ServiceError:
+    return ServiceError(Reason.ITEM_NOT_FOUND, f"Item with ID {quoted(item_id)} not found.", param="input")
+
+
 def model_not_found(model: str) -> ServiceError:
     message = f"The model {quoted(model)} does not exist; 'default' is always served."
     return ServiceError(Reason.MODEL_NOT_FOUND, message, param="model")

@@ -19,12 +19,8 @@ from service.ids import ITEM_PREFIXES, new_item_id
 DEFAULT_LIMIT = 20
 
 
-def normalise_input(request: CreateResponseRequest, new_id: Callable[[str], str] = new_item_id) -> ItemList:
-    """The input of a validated request as it is stored: a list of items, a plain string being one user message.
-
-    Every item has an identifier that no other of the list has, the caller's own if it gave one, and a status;
-    log-probabilities and annotations are dropped. new_id: gives one for a type of item.
-    """
+def given_items(request: CreateResponseRequest) -> ItemList:
+    """The input of a validated request as a list of items, a plain string being one user message; a copy."""
     items = ItemList()
     if request.input.WhichOneof("form") == "text":
         message = items.items.add().message
@@ -32,10 +28,18 @@ def normalise_input(request: CreateResponseRequest, new_id: Callable[[str], str]
         message.content.add().input_text.text = request.input.text
     else:
         items.CopyFrom(request.input.items)
+    return items
+
+
+def normalise(items: ItemList, new_id: Callable[[str], str] = new_item_id) -> None:
+    """Makes items, none of them a reference, what is stored of them.
+
+    Every item has an identifier that no other of the list has, the caller's own if it gave one, and a status;
+    log-probabilities and annotations are dropped. new_id: gives one for a type of item.
+    """
     taken: set[str] = set()
     for item in items.items:
         _normalise(item, taken, new_id)
-    return items
 
 
 def input_page(response_id: str, items: Sequence[Item], request: ListInputItemsRequest) -> ListInputItemsResponse:
@@ -44,7 +48,7 @@ def input_page(response_id: str, items: Sequence[Item], request: ListInputItemsR
     listed = _with_ids(response_id, items)
     if request.order != ListOrder.LIST_ORDER_ASC:
         listed.reverse()
-    ids = [_body(item).id for item in listed]
+    ids = [id_of(item) for item in listed]
     start = 0
     if request.HasField("after"):
         if request.after not in ids:
@@ -84,6 +88,12 @@ def _with_ids(response_id: str, items: Sequence[Item]) -> list[Item]:
         taken.add(body.id)
         listed.append(copy)
     return listed
+
+
+def id_of(item: Item) -> str:
+    """The identifier of an item; empty if it has none yet."""
+    id: str = _body(item).id
+    return id
 
 
 def _body(item: Item) -> Any:

@@ -19,9 +19,10 @@ from answerd.v1.truncation_pb2 import Truncation
 from inference.types import ContextLengthExceeded
 from service.conversation import chat_messages
 from service.history import load_history
-from service.input_items import normalise_input
+from service.input_items import given_items, normalise
 from service.models.catalogue import Models
 from service.models.served import ServedModel
+from service.references import has_references, resolved
 from service.store import Store
 from service.thinking import thinking_variables
 from service.truncation import fitting_prompt, room_for_prompt
@@ -40,16 +41,20 @@ class Prompts:
         self._store, self._default_budget = store, default_max_output_tokens
 
     async def read(
-        self, request: CreateResponseRequest, longest_prompt: int, *, input_optional: bool = False
+        self, owner: str, request: CreateResponseRequest, longest_prompt: int, *, input_optional: bool = False
     ) -> ItemList:
         """The request's own input, as it is stored; everything else about the request is checked, too.
 
         longest_prompt: in tokens, of the model that is asked for. input_optional: a parent will do.
         """
         check_length(request, longest_prompt)
-        if count_parts(request) > MANY_PARTS:
-            return await asyncio.to_thread(_validated, request, input_optional)
-        return _validated(request, input_optional)
+        many = count_parts(request) > MANY_PARTS
+        read = partial(_validated, request, input_optional)
+        items = await asyncio.to_thread(read) if many else read()
+        if has_references(items):
+            items = await resolved(items, owner, self._store.find_item)
+        await asyncio.to_thread(normalise, items) if many else normalise(items)
+        return items
 
     async def prompt(
         self, owner: str, request: CreateResponseRequest, items: ItemList, model: ServedModel
@@ -82,7 +87,7 @@ class Prompts:
         """How many tokens a response to the same request would have in its prompt."""
         request = as_create_request(counted)
         name = request.model or DEFAULT_MODEL
-        items = await self.read(request, models.longest_prompt(name), input_optional=True)
+        items = await self.read(owner, request, models.longest_prompt(name), input_optional=True)
         async with models.use(name) as model:
             return len(await self.prompt(owner, request, items, model))
 
@@ -100,4 +105,4 @@ def as_create_request(request: Message) -> CreateResponseRequest:
 
 def _validated(request: CreateResponseRequest, input_optional: bool) -> ItemList:
     validate(request, input_optional=input_optional and request.HasField("previous_response_id"))
-    return normalise_input(request)
+    return given_items(request)

@@ -10,6 +10,7 @@ from answerd.v1.event_pb2 import ResponseEvent
 from answerd.v1.response_pb2 import Response
 from common.logging import get_logger
 from service.background import Background
+from service.input_items import id_of
 from service.segments import pack
 from service.status import status_name
 from service.store.errors import StoreError
@@ -28,8 +29,17 @@ class Recorder:
     written once, with the first write that succeeds after it.
     """
 
-    def __init__(self, store: Store, record: Record, background: Background, steady: Callable[[], float]) -> None:
-        self._store, self._record, self._background, self._steady = store, record, background, steady
+    def __init__(
+        self,
+        store: Store,
+        record: Record,
+        items: Sequence[str],
+        background: Background,
+        steady: Callable[[], float],
+    ) -> None:
+        """items: the ids of those in the record's request."""
+        self._store, self._record, self._items = store, record, items
+        self._background, self._steady = background, steady
         self._begun: asyncio.Task[None] | None = None
         self._checkpoint: asyncio.Task[None] | None = None
         self._next_checkpoint = 0.0
@@ -37,7 +47,7 @@ class Recorder:
 
     async def begin(self, events: Sequence[ResponseEvent]) -> None:
         """Adds the record. Raises StoreError, after which nothing more is to be written."""
-        self._begun = self._background.start(self._store.create(self._record, pack(events)))
+        self._begun = self._background.start(self._store.create(self._record, pack(events), self._items))
         self._next_checkpoint = self._steady() + CHECKPOINT_SECONDS
         await asyncio.shield(self._begun)
         self._written = len(events)
@@ -57,8 +67,9 @@ class Recorder:
         await asyncio.gather(*earlier, return_exceptions=True)
         status = status_name(response.status)
         segment = pack(events[self._written :])
+        made = [id_of(item) for item in response.output]
         try:
-            await self._store.finish(self._record.id, status, response.SerializeToString(), segment)
+            await self._store.finish(self._record.id, status, response.SerializeToString(), segment, made)
         except StoreError as error:
             log.error("a response could not be stored", response_id=self._record.id, status=status, error=str(error))
             return False

@@ -8,6 +8,7 @@ from answerd.v1.event_pb2 import ErrorEvent, ResponseEvent
 from answerd.v1.response_pb2 import Response, ResponseError, ResponseStatus
 from service.closing import close_item
 from service.echo import initial_response
+from service.input_items import id_of
 from service.lifecycle import SERVER_ERROR
 from service.segments import pack
 from service.status import status_name
@@ -45,7 +46,9 @@ async def fail_record(store: Store, record: Record, message: str) -> Response | 
         for number, event in enumerate(last, events[-1].sequence_number + 1 + NUMBERS_SKIPPED):
             event.sequence_number = number
     status = status_name(response.status)
-    ended = await store.finish(record.id, status, response.SerializeToString(), pack(last) if events else b"")
+    segment = pack(last) if events else b""
+    made = [id_of(item) for item in response.output]
+    ended = await store.finish(record.id, status, response.SerializeToString(), segment, made)
     return response if ended else None
 
 

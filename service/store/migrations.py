@@ -75,7 +75,24 @@ def add_event_segments(connection: Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (create_first_schema, add_event_segments)
+ITEM_INDEX = (
+    "CREATE TABLE items (key INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (key, seq)) WITHOUT ROWID",
+    "CREATE INDEX items_of_records ON items (seq)",
+    """
+    CREATE TRIGGER items_removed AFTER DELETE ON records BEGIN
+        DELETE FROM items WHERE seq = OLD.seq;
+    END
+    """,
+)
+
+
+def add_item_index(connection: Connection) -> None:
+    """Which records have an item, by a hash of owner and item id. Records made before are not found by their items."""
+    for statement in ITEM_INDEX:
+        connection.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (create_first_schema, add_event_segments, add_item_index)
 
 
 def migrate(connection: Connection, version: int, migrations: Sequence[Migration] = MIGRATIONS) -> None:

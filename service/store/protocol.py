@@ -5,6 +5,7 @@ It knows ids, owners, parents, states, expiry and sizes. What the bytes mean is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -72,8 +73,10 @@ class Store(Protocol):
     StoreUnavailable or StoreCorrupt.
     """
 
-    async def create(self, record: Record, events: bytes = b"") -> None:
+    async def create(self, record: Record, events: bytes = b"", items: Sequence[str] = ()) -> None:
         """Adds an unfinished record with its first events, and makes room for it if a bound is exceeded.
+
+        items: the ids of the items in its request, by which it can be found.
 
         Raises RecordExists, or ParentNotFound unless the parent is live and of the same owner.
         """
@@ -84,14 +87,21 @@ class Store(Protocol):
         False, and nothing written, if the record was deleted or is finished.
         """
 
-    async def finish(self, id: str, status: str, response: bytes, events: bytes = b"") -> bool:
+    async def finish(
+        self, id: str, status: str, response: bytes, events: bytes = b"", items: Sequence[str] = ()
+    ) -> bool:
         """Ends an unfinished record, with its last events. On return it survives a crash of the machine.
+
+        items: the ids of the items in its response, by which it can be found, too.
 
         False, and nothing written, if it was deleted meanwhile or is finished already.
         """
 
     async def get(self, owner: str, id: str) -> Record | None:
         """A live record, or None."""
+
+    async def find_item(self, owner: str, item_id: str) -> Record | None:
+        """The newest live record that has an item of this id, or None."""
 
     async def replay(self, owner: str, id: str) -> Replay | None:
         """A live record with its events, or None."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from sqlite3 import Connection, Row
 
+from service.store import items
 from service.store.errors import ParentNotFound, RecordDamaged, RecordExists
 from service.store.protocol import Counts, Record, Replay
 
@@ -27,14 +29,16 @@ CHAIN = """
 
 
 UNFINISHED_SIZE = """
-    SELECT seq, length(response) FROM records JOIN contents USING (seq)
+    SELECT seq, owner, length(response) FROM records JOIN contents USING (seq)
     WHERE id = ? AND status = 'in_progress' AND deleted = 0
 """
 # Events repeat each other's text, and are read far less often than written: the fastest level is the best.
 LEVEL = 1
 
 
-def insert(connection: Connection, record: Record, events: bytes, expires_at: int, now: float) -> None:
+def insert(
+    connection: Connection, record: Record, events: bytes, item_ids: Sequence[str], expires_at: int, now: float
+) -> None:
     """Raises RecordExists or ParentNotFound."""
     if connection.execute("SELECT 1 FROM records WHERE id = ?", [record.id]).fetchone():
         raise RecordExists(f"There is a record {record.id} already.")
@@ -46,19 +50,23 @@ def insert(connection: Connection, record: Record, events: bytes, expires_at: in
     )
     connection.execute("INSERT INTO contents VALUES (?, ?, ?)", (cursor.lastrowid, record.request, record.response))
     _add_segment(connection, cursor.lastrowid, events)
+    items.add(connection, record.owner, record.id, item_ids)
 
 
-def update(connection: Connection, id: str, status: str, response: bytes, events: bytes) -> bool:
-    """Gives an unfinished record a response, a status and more events; False if there is no such record."""
+def update(
+    connection: Connection, id: str, status: str, response: bytes, events: bytes, item_ids: Sequence[str] = ()
+) -> bool:
+    """Gives an unfinished record a response, a status, more events and items; False if there is no such record."""
     row = connection.execute(UNFINISHED_SIZE, [id]).fetchone()
     if row is None:
         return False
-    seq, size_before = row
+    seq, owner, size_before = row
     connection.execute(
         "UPDATE records SET status = ?, size = size + ? WHERE seq = ?", (status, len(response) - size_before, seq)
     )
     connection.execute("UPDATE contents SET response = ? WHERE seq = ?", (response, seq))
     _add_segment(connection, seq, events)
+    items.add(connection, owner, id, item_ids)
     return True
 
 
@@ -78,6 +86,11 @@ def get(connection: Connection, owner: str, id: str, now: float) -> Record | Non
     if not is_live(connection, owner, id, now):
         return None
     return _record(connection.execute(WHOLE, [id]).fetchone(), now)
+
+
+def find_item(connection: Connection, owner: str, item_id: str, now: float) -> Record | None:
+    id = items.find(connection, owner, item_id, now)
+    return None if id is None else get(connection, owner, id, now)
 
 
 def replay(connection: Connection, owner: str, id: str, now: float) -> Replay | None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from sqlite3 import Connection
 
+from service.store import items
 from service.store.protocol import Bounds
 
 EXPIRED = "SELECT id FROM records WHERE deleted = 0 AND status <> 'in_progress' AND expires_at <= ?"
 OLDEST = """SELECT id FROM records WHERE status <> 'in_progress' AND children = 0
     ORDER BY created_at, seq LIMIT 1"""
 
-# Nobody will ask for the events of a tombstone.
+# Nobody will ask for the events or the items of a tombstone.
 BURY = """UPDATE records SET deleted = 1,
     size = (SELECT length(request) + length(response) FROM contents WHERE contents.seq = records.seq) WHERE id = ?"""
 FORGET_EVENTS = "DELETE FROM segments WHERE seq = (SELECT seq FROM records WHERE id = ?)"
@@ -25,6 +26,7 @@ def discard(connection: Connection, id: str) -> None:
     if children:
         connection.execute(BURY, [id])
         connection.execute(FORGET_EVENTS, [id])
+        items.forget(connection, id)
     else:
         _remove(connection, id)
 

@@ -6,7 +6,7 @@ It knows when: the clock, the thread, what is durable. What a record is in SQL i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -46,19 +46,24 @@ class SqliteStore:
             raise
         return cls(database, worker, bounds, clock)
 
-    async def create(self, record: Record, events: bytes = b"") -> None:
+    async def create(self, record: Record, events: bytes = b"", items: Sequence[str] = ()) -> None:
         assert record.status == IN_PROGRESS
-        await self._run(self._create, record, events)
+        await self._run(self._create, record, events, items)
 
     async def checkpoint(self, id: str, response: bytes, events: bytes = b"") -> bool:
-        return await self._run(self._update, id, IN_PROGRESS, response, events, False)
+        return await self._run(self._update, id, IN_PROGRESS, response, events)
 
-    async def finish(self, id: str, status: str, response: bytes, events: bytes = b"") -> bool:
+    async def finish(
+        self, id: str, status: str, response: bytes, events: bytes = b"", items: Sequence[str] = ()
+    ) -> bool:
         assert status != IN_PROGRESS
-        return await self._run(self._update, id, status, response, events, True)
+        return await self._run(self._update, id, status, response, events, items, durable=True)
 
     async def get(self, owner: str, id: str) -> Record | None:
         return await self._run(self._get, owner, id)
+
+    async def find_item(self, owner: str, item_id: str) -> Record | None:
+        return await self._run(self._find_item, owner, item_id)
 
     async def replay(self, owner: str, id: str) -> Replay | None:
         return await self._run(self._replay, owner, id)
@@ -89,24 +94,36 @@ class SqliteStore:
             raise StoreUnavailable(f"The store {self._database.path} is closed.")
         return await _on(self._worker, operation, *args, **kwargs)
 
-    def _create(self, record: Record, events: bytes) -> None:
+    def _create(self, record: Record, events: bytes, items: Sequence[str]) -> None:
         latest = record.created_at + self._bounds.max_age_seconds
         expires_at = latest if record.expires_at is None else min(record.expires_at, latest)
         # Not durable: what a power cut takes with it here was promised to nobody.
         with self._database.transaction() as connection:
             now = self._clock()
-            records.insert(connection, record, events, expires_at, now)
+            records.insert(connection, record, events, items, expires_at, now)
             if retention.exceeds(connection, self._bounds):
                 retention.expire(connection, now)
                 retention.shrink(connection, self._bounds)
 
-    def _update(self, id: str, status: str, response: bytes, events: bytes, durable: bool) -> bool:
+    def _update(
+        self,
+        id: str,
+        status: str,
+        response: bytes,
+        events: bytes,
+        items: Sequence[str] = (),
+        durable: bool = False,
+    ) -> bool:
         with self._database.transaction(durable) as connection:
-            return records.update(connection, id, status, response, events)
+            return records.update(connection, id, status, response, events, items)
 
     def _get(self, owner: str, id: str) -> Record | None:
         with self._database.transaction() as connection:
             return records.get(connection, owner, id, self._clock())
+
+    def _find_item(self, owner: str, item_id: str) -> Record | None:
+        with self._database.transaction() as connection:
+            return records.find_item(connection, owner, item_id, self._clock())
 
     def _replay(self, owner: str, id: str) -> Replay | None:
         with self._database.transaction() as connection:

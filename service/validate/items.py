@@ -50,6 +50,8 @@ def _check_item(path: str, item: Item, faults: Faults) -> None:
             _check_call_output(path, item.function_call_output, faults)
         case "reasoning":
             _check_reasoning(path, item.reasoning, faults)
+        case "item_reference" if not item.item_reference.id:
+            faults.missing(f"{path}.id")
 
 
 def _check_message(path: str, item: Item, faults: Faults) -> None:

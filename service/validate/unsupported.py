@@ -64,7 +64,6 @@ def _constrains_tools(request: Request) -> bool:
 UNSUPPORTED: tuple[NotYet, ...] = (
     _item("function_call"),
     _item("function_call_output"),
-    _item("item_reference"),
     _item("compaction"),
     _when("background", lambda request: request.background),
     NotYet("include", _includes),

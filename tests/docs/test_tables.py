@@ -58,7 +58,7 @@ def test_the_types_of_errors_follow_the_rule_in_readme() -> None:
 
 def test_every_unsupported_parameter_stands_in_readme() -> None:
     shown = [code(name) for name, _ in table(README.sections[NOT_THERE], "parameter")]
-    of_http = {"stream_format", *create_request.UNSUPPORTED}
+    of_http = {*create_request.UNSUPPORTED}
     assert shown[: len(UNSUPPORTED)] == [row.name for row in UNSUPPORTED]
     assert set(shown[len(UNSUPPORTED) :]) == of_http
     assert len(shown) == len(set(shown))

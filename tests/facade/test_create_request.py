@@ -83,7 +83,7 @@ MAPPED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"web_search_options": {"user_location": {"approximate": {"city": "Rome"}}}},
     ),
     "what concerns HTTP alone": ({"stream": True, "stream_options": {"include_obfuscation": False}}, {}),
-    "the only way to stream there is": ({"stream_format": "events"}, {}),
+    "a form of streams": ({"stream_format": "events"}, {}),
     "what is not here, as null": (dict.fromkeys(sorted(UNSUPPORTED)), {}),
 }
 
@@ -152,6 +152,8 @@ ITEMS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "thoughts without content": ({"type": "reasoning", "summary": [], "content": None}, {"reasoning": {}}),
     "a reference": ({"type": "item_reference", "id": "msg_1"}, {"item_reference": {"id": "msg_1"}}),
+    "a reference without a type": ({"id": "msg_1"}, {"item_reference": {"id": "msg_1"}}),
+    "a reference whose type is null": ({"id": "msg_1", "type": None}, {"item_reference": {"id": "msg_1"}}),
     "an image, for the service to refuse": (
         {"role": "user", "content": [{"type": "input_image", "image_url": "u", "detail": "auto"}]},
         {

@@ -97,7 +97,6 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
     "stream": ({"stream": "yes"}, "INVALID_TYPE", "stream"),
     "stream options": ({"stream_options": []}, "INVALID_TYPE", "stream_options"),
     "an unknown stream option": ({"stream_options": {"a": 1}}, "UNKNOWN_PARAMETER", "stream_options.a"),
-    "chunks": ({"stream_format": "chunks"}, "UNSUPPORTED_PARAMETER", "stream_format"),
     "an unknown stream format": ({"stream_format": "morse"}, "INVALID_VALUE", "stream_format"),
     "a fault under another spelling": ({"max_tokens": "9"}, "INVALID_TYPE", "max_tokens"),
     "the first fault of two": ({"store": 1, "temperature": "1"}, "INVALID_TYPE", "store"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from service.store import Counts, Record, Replay, Store, StoreError, StoreUnavailable
@@ -37,21 +37,27 @@ class FailingStore:
         if operation in self.failing:
             raise self.failing[operation]
 
-    async def create(self, record: Record, events: bytes = b"") -> None:
+    async def create(self, record: Record, events: bytes = b"", items: Sequence[str] = ()) -> None:
         await self._enter("create")
-        await self._store.create(record, events)
+        await self._store.create(record, events, items)
 
     async def checkpoint(self, id: str, response: bytes, events: bytes = b"") -> bool:
         await self._enter("checkpoint")
         return await self._store.checkpoint(id, response, events)
 
-    async def finish(self, id: str, status: str, response: bytes, events: bytes = b"") -> bool:
+    async def finish(
+        self, id: str, status: str, response: bytes, events: bytes = b"", items: Sequence[str] = ()
+    ) -> bool:
         await self._enter("finish")
-        return await self._store.finish(id, status, response, events)
+        return await self._store.finish(id, status, response, events, items)
 
     async def get(self, owner: str, id: str) -> Record | None:
         await self._enter("get")
         return await self._store.get(owner, id)
+
+    async def find_item(self, owner: str, item_id: str) -> Record | None:
+        await self._enter("find_item")
+        return await self._store.find_item(owner, item_id)
 
     async def replay(self, owner: str, id: str) -> Replay | None:
         await self._enter("replay")

@@ -66,6 +66,7 @@ ACCEPTED: list[dict[str, Any]] = [
     {"reasoning": {"effort": "REASONING_EFFORT_NONE", "summary": "REASONING_SUMMARY_AUTO"}},
     {"include": ["INCLUDE_REASONING_ENCRYPTED_CONTENT", "INCLUDE_MESSAGE_OUTPUT_TEXT_LOGPROBS"]},
     items(message("ROLE_USER", {"inputText": {"text": "a"}}, {"inputText": {"text": ""}})),
+    items({"itemReference": {"id": "msg_1"}}),
     items(message("ROLE_USER"), message("ROLE_SYSTEM"), message("ROLE_DEVELOPER", {"inputText": {"text": "a"}})),
     items(
         message(
@@ -117,7 +118,8 @@ REFUSED: list[tuple[dict[str, Any], str, Reason]] = [
     ),
     (items({"reasoning": {"content": [{"inputText": {"text": "a"}}]}}), "input[0].content[0]", INVALID),
     (items({"reasoning": {"encryptedContent": "AA=="}}), "input[0].encrypted_content", INVALID),
-    (items({"itemReference": {"id": "msg_1"}}), "input[0]", UNSUPPORTED_PARAMETER),
+    (items({"itemReference": {}}), "input[0].id", MISSING),
+    (items({"itemReference": {"id": "i" * 65}}), "input[0].id", INVALID),
     (items({"compaction": {"encryptedContent": "x"}}), "input[0]", UNSUPPORTED_PARAMETER),
     ({"background": True}, "background", UNSUPPORTED_PARAMETER),
     ({"background": True, "store": False}, "background", INVALID),

@@ -14,7 +14,8 @@ from answerd.v1.input_items_pb2 import ListInputItemsRequest, ListInputItemsResp
 from answerd.v1.input_pb2 import ItemList
 from answerd.v1.item_pb2 import Item
 from service.errors import InvalidRequest, Reason
-from service.input_items import input_page, normalise_input
+from service.ids import new_item_id
+from service.input_items import given_items, input_page, normalise
 from service.validate import check_page
 from tests.service.test_history import item_list, say
 
@@ -25,6 +26,12 @@ OUTPUT = {"functionCallOutput": {"callId": "call_1", "output": {"text": "7"}}}
 
 def request_of(**input: Any) -> CreateResponseRequest:
     return ParseDict({"input": input}, CreateResponseRequest())
+
+
+def normalised(request: CreateResponseRequest, new_id: Callable[[str], str] = new_item_id) -> ItemList:
+    items = given_items(request)
+    normalise(items, new_id)
+    return items
 
 
 def numbered() -> Callable[[str], str]:
@@ -52,7 +59,7 @@ def page(count: int, **asked: Any) -> ListInputItemsResponse:
 
 
 def test_a_plain_text_is_stored_as_one_user_message() -> None:
-    assert as_dicts(normalise_input(request_of(text="Hello"), numbered())) == [
+    assert as_dicts(normalised(request_of(text="Hello"), numbered())) == [
         {
             "id": "message_1",
             "status": ITEM_COMPLETED,
@@ -64,13 +71,13 @@ def test_a_plain_text_is_stored_as_one_user_message() -> None:
 
 def test_items_keep_their_ids_and_get_those_they_lack() -> None:
     given = [say("USER", "a"), {"message": {**say("ASSISTANT", "b")["message"], "id": "msg_x"}}, CALL, OUTPUT]
-    stored = normalise_input(request_of(items={"items": given}), numbered())
+    stored = normalised(request_of(items={"items": given}), numbered())
     assert ids_of(stored.items) == ["message_1", "msg_x", "function_call_1", "function_call_output_1"]
 
 
 def test_an_id_that_comes_twice_stays_with_the_first_item() -> None:
     twice = {"message": {**say("USER", "a")["message"], "id": "msg_x"}}
-    assert ids_of(normalise_input(request_of(items={"items": [twice, twice]}), numbered()).items) == [
+    assert ids_of(normalised(request_of(items={"items": [twice, twice]}), numbered()).items) == [
         "msg_x",
         "message_1",
     ]
@@ -82,7 +89,7 @@ def test_stored_messages_have_a_status_and_nothing_that_only_the_answer_had() ->
         {"outputText": {"text": "b", "logprobs": [{"token": "b"}], "annotations": [{"urlCitation": {}}]}}
     ]
     going_on = {**say("ASSISTANT", "c")["message"], "status": "ITEM_STATUS_IN_PROGRESS"}
-    stored = as_dicts(normalise_input(request_of(items={"items": [{"message": cut_off}, {"message": going_on}]})))
+    stored = as_dicts(normalised(request_of(items={"items": [{"message": cut_off}, {"message": going_on}]})))
     assert [message["status"] for message in stored] == ["ITEM_STATUS_INCOMPLETE", ITEM_COMPLETED]
     assert stored[0]["content"] == [{"outputText": {"text": "b"}}]
 
@@ -90,7 +97,7 @@ def test_stored_messages_have_a_status_and_nothing_that_only_the_answer_had() ->
 def test_made_up_ids_differ_tell_the_type_and_leave_the_request_as_it_was() -> None:
     request = request_of(items={"items": [say("USER", "a"), say("USER", "b"), CALL, OUTPUT, {"reasoning": {}}]})
     before = request.SerializeToString()
-    ids = ids_of(normalise_input(request).items)
+    ids = ids_of(normalised(request).items)
     assert len(set(ids)) == 5
     assert [id.partition("_")[0] for id in ids] == ["msg", "msg", "fc", "fco", "rs"]
     assert request.SerializeToString() == before

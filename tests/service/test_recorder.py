@@ -17,7 +17,7 @@ async def test_the_end_of_a_response_is_written_after_its_beginning(tmp_path: Pa
     real = await open_store(f"sqlite:///{tmp_path / 'responses.db'}", Bounds(), lambda: 1.0)
     store, background = FailingStore(real), Background()
     asked, released = store.held["create"] = asyncio.Event(), asyncio.Event()
-    recorder = Recorder(store, Record("resp_1", "local", 1, b""), background, lambda: 0.0)
+    recorder = Recorder(store, Record("resp_1", "local", 1, b""), [], background, lambda: 0.0)
     beginning = asyncio.create_task(recorder.begin([]))
     await asked.wait()
     beginning.cancel()
@@ -34,7 +34,7 @@ async def test_the_end_of_a_response_is_written_after_its_beginning(tmp_path: Pa
 async def test_the_end_of_a_response_is_written_after_its_last_checkpoint(tmp_path: Path) -> None:
     real = await open_store(f"sqlite:///{tmp_path / 'responses.db'}", Bounds(), lambda: 1.0)
     store, background, times = FailingStore(real), Background(), iter((0.0, 2.0, 4.0))
-    recorder = Recorder(store, Record("resp_1", "local", 1, b""), background, lambda: next(times))
+    recorder = Recorder(store, Record("resp_1", "local", 1, b""), [], background, lambda: next(times))
     await recorder.begin([])
     asked, released = store.held["checkpoint"] = asyncio.Event(), asyncio.Event()
     recorder.progress(lambda: Response(id="resp_1"), [])

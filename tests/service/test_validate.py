@@ -84,7 +84,7 @@ def test_a_grammar_and_a_format_contradict_each_other() -> None:
 def test_all_faults_are_told_in_document_order() -> None:
     broken = items(
         message("ROLE_USER", {"inputText": {}}, {"inputImage": {}}, {"inputFile": {}}),
-        {"itemReference": {"id": "a"}},
+        {"itemReference": {}},
         {"message": {}},
         *[message("ROLE_USER")] * 7,
         {"functionCall": {"name": "a b", "callId": "c"}},
@@ -93,7 +93,7 @@ def test_all_faults_are_told_in_document_order() -> None:
     assert [path for path, _ in faults_of(request)] == [
         "input[0].content[1]",
         "input[0].content[2]",
-        "input[1]",
+        "input[1].id",
         "input[2].role",
         "input[10]",
         "input[10].name",

@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import httpx2
 
+from tests.support.chunks import BEGINNING, parse_chunks
 from tests.support.event_order import SKIPPED, TERMINAL, check_events
 from tests.support.openresponses import validate_event, validate_response
 from tests.support.sse import DONE, parse_frame, parse_frames
@@ -49,6 +50,10 @@ def check_part_of_stream(events: Sequence[dict[str, Any]]) -> None:
 
 def check_stream(body: bytes) -> None:
     """The bytes of a stream, as far as they were read."""
+    if body.startswith(BEGINNING):
+        if body.endswith(END):
+            parse_chunks(body)
+        return
     if body.endswith(END):
         check_whole_stream(parse_frames(body))
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from service.store import IN_PROGRESS, Bounds, Counts, Record, Replay
@@ -25,8 +26,9 @@ class Model:
     records: dict[str, Record] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
     events: dict[str, list[bytes]] = field(default_factory=dict)
+    items: dict[str, set[str]] = field(default_factory=dict)
 
-    def create(self, record: Record, events: bytes = b"") -> str | None:
+    def create(self, record: Record, events: bytes = b"", items: Sequence[str] = ()) -> str | None:
         """None, or what is wrong."""
         if record.id in self.records:
             return "RecordExists"
@@ -35,16 +37,18 @@ class Model:
         latest = record.created_at + self.bounds.max_age_seconds
         self.records[record.id] = replace(record, expires_at=min(record.expires_at or latest, latest))
         self.events[record.id] = [events] if events else []
+        self.items[record.id] = {*items}
         if self._exceeds():
             self.sweep()
         return None
 
-    def update(self, id: str, status: str, response: bytes, events: bytes) -> bool:
+    def update(self, id: str, status: str, response: bytes, events: bytes, items: Sequence[str] = ()) -> bool:
         record = self.records.get(id)
         if record is None or id in self.deleted or record.status != IN_PROGRESS:
             return False
         self.records[id] = replace(record, status=status, response=response)
         self.events[id] += [events] if events else []
+        self.items[id].update(items)
         return True
 
     def get(self, owner: str, id: str) -> Record | None:
@@ -52,6 +56,10 @@ class Model:
         if record is None or record.owner != owner or self._dead(record):
             return None
         return record
+
+    def find_item(self, owner: str, item_id: str) -> Record | None:
+        found = [self.get(owner, id) for id in self.records if item_id in self.items[id]]
+        return next((record for record in reversed(found) if record is not None), None)
 
     def replay(self, owner: str, id: str) -> Replay | None:
         record = self.get(owner, id)

@@ -226,3 +226,33 @@ async def test_a_tombstone_has_no_events(store: SqliteStore) -> None:
     await store.create(Record("resp_2", "alice", 1000, b"", parent_id="resp_1"))
     assert await store.delete("alice", "resp_1")
     assert (await store.counts()).bytes == len(b"hello" + b"out")
+
+
+async def test_an_item_leads_to_the_newest_record_of_its_owner_that_has_it(store: SqliteStore) -> None:
+    for id, owner in (("resp_1", "alice"), ("resp_2", "alice"), ("resp_3", "bob")):
+        await store.create(Record(id, owner, 1000, b"asked"), items=["msg_1", f"msg_of_{id}"])
+        await store.finish(id, "completed", b"said", items=[f"answer_of_{id}"])
+    assert ids_of([await found(store, "alice", "msg_1")]) == ["resp_2"]
+    assert ids_of([await found(store, "alice", "answer_of_resp_1")]) == ["resp_1"]
+    assert await store.find_item("alice", "msg_of_resp_3") is None
+    assert await store.find_item("alice", "msg_9") is None
+
+
+async def test_a_deleted_record_is_not_found_by_its_items_even_while_others_need_it(store: SqliteStore) -> None:
+    await store.create(Record("resp_1", "alice", 1000, b""), items=["msg_1"])
+    await store.create(Record("resp_2", "alice", 1000, b"", "resp_1"), items=["msg_2"])
+    await store.delete("alice", "resp_1")
+    assert await store.find_item("alice", "msg_1") is None
+    assert ids_of([await found(store, "alice", "msg_2")]) == ["resp_2"]
+
+
+async def test_an_expired_record_is_not_found_by_its_items(store: SqliteStore, clock: FakeClock) -> None:
+    await store.create(Record("resp_1", "alice", 1000, b""), items=["msg_1"])
+    clock.now += 101
+    assert await store.find_item("alice", "msg_1") is None
+
+
+async def found(store: SqliteStore, owner: str, item_id: str) -> Record:
+    record = await store.find_item(owner, item_id)
+    assert record is not None
+    return record

@@ -21,6 +21,7 @@ T = TypeVar("T")
 # Few names, so that operations meet: unknown, foreign, repeated and deleted ids all come up.
 IDS = st.sampled_from([f"resp_{number}" for number in range(10)])
 OWNERS = st.sampled_from(["alice", "alice", "alice", "bob"])
+ITEMS = st.lists(st.sampled_from(["item_0", "item_1", "item_2"]), max_size=2)
 CONTENTS = st.binary(max_size=20)
 BOUNDS = Bounds(max_age_seconds=50, max_records=6, max_bytes=300)
 
@@ -46,37 +47,51 @@ class StoreMachine(RuleBasedStateMachine):
         parent=st.none() | IDS,
         request=CONTENTS,
         events=CONTENTS,
+        items=ITEMS,
         own_expiry=st.none() | st.integers(1, 90),
     )
     def create(
-        self, id: str, owner: str, parent: str | None, request: bytes, events: bytes, own_expiry: int | None
+        self,
+        id: str,
+        owner: str,
+        parent: str | None,
+        request: bytes,
+        events: bytes,
+        items: list[str],
+        own_expiry: int | None,
     ) -> None:
         now = int(self.clock.now)
         record = Record(id, owner, now, request, parent, expires_at=own_expiry and now + own_expiry)
         try:
-            self.wait(self.store.create(record, events))
+            self.wait(self.store.create(record, events, items))
             outcome = None
         except (RecordExists, ParentNotFound) as error:
             outcome = type(error).__name__
-        assert outcome == self.model.create(record, events)
+        assert outcome == self.model.create(record, events, items)
 
     @rule(id=IDS, owner=OWNERS, request=CONTENTS, response=CONTENTS, data=st.data())
     def take_a_turn(self, id: str, owner: str, request: bytes, response: bytes, data: st.DataObject) -> None:
         """A whole turn on top of a live record, so that chains grow long."""
         live = [record.id for record in self.model.records.values() if self.model.get(owner, record.id)]
         parent = data.draw(st.sampled_from(live)) if live else None
-        self.create(id, owner, parent, request, b"begun", None)
-        self.finish(id, "completed", response, b"done")
+        self.create(id, owner, parent, request, b"begun", [f"item_of_{id}"], None)
+        self.finish(id, "completed", response, b"done", ["item_0"])
 
     @rule(id=IDS, response=CONTENTS, events=CONTENTS)
     def checkpoint(self, id: str, response: bytes, events: bytes) -> None:
         expected = self.model.update(id, "in_progress", response, events)
         assert self.wait(self.store.checkpoint(id, response, events)) == expected
 
-    @rule(id=IDS, status=st.sampled_from(["completed", "incomplete", "failed"]), response=CONTENTS, events=CONTENTS)
-    def finish(self, id: str, status: str, response: bytes, events: bytes) -> None:
-        expected = self.model.update(id, status, response, events)
-        assert self.wait(self.store.finish(id, status, response, events)) == expected
+    @rule(
+        id=IDS,
+        status=st.sampled_from(["completed", "incomplete", "failed"]),
+        response=CONTENTS,
+        events=CONTENTS,
+        items=ITEMS,
+    )
+    def finish(self, id: str, status: str, response: bytes, events: bytes, items: list[str]) -> None:
+        expected = self.model.update(id, status, response, events, items)
+        assert self.wait(self.store.finish(id, status, response, events, items)) == expected
 
     @rule(id=IDS, owner=OWNERS)
     def delete(self, id: str, owner: str) -> None:
@@ -100,6 +115,10 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.wait(self.store.get(owner, id)) == self.model.get(owner, id)
         assert self.wait(self.store.replay(owner, id)) == self.model.replay(owner, id)
         assert self.wait(self.store.chain(owner, id)) == self.model.chain(owner, id)
+
+    @rule(item=st.sampled_from(["item_0", "item_1", "item_of_resp_0", "item_9"]), owner=OWNERS)
+    def find(self, item: str, owner: str) -> None:
+        assert self.wait(self.store.find_item(owner, item)) == self.model.find_item(owner, item)
 
     @invariant()
     def holds_what_the_model_holds(self) -> None:
