@@ -24,7 +24,7 @@ __all__ = ["SettingRow", "Settings", "SettingsError", "load_settings", "settings
 MIB = 2**20
 # gRPC takes message limits as 32-bit integers.
 LARGEST_MESSAGE = 2**31 - 1
-LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
+LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 HOST_NAME = re.compile(rf"(?=.{{1,253}}$){LABEL}(\.{LABEL})*")
 TARGET_SCHEME = re.compile(r"(dns|unix|unix-abstract|ipv4|ipv6|vsock|xds):.+")
 ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s,]+")

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from launcher.pip_install import InstallError, install_with_pip
+from launcher.pip_install import LAST_LINES, InstallError, install_with_pip
 
 Install = Callable[[Path, Path, int], None]
 
@@ -95,7 +95,7 @@ class Environment:
         installed: dict[str, str] = record["installed"] if self._usable(record) else {}
         adopted = not record and self.python.exists()
         if not adopted and not self._usable(record):
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self._discard()
         self._write(installed, complete=False)
         if not self.python.exists():
             self._create()
@@ -108,13 +108,22 @@ class Environment:
                 installed[name] = digest
         self._write(installed, complete=True)
 
+    def _discard(self) -> None:
+        if self.folder.is_symlink():
+            self.folder.unlink()  # what it leads to is another checkout's
+            return
+        # Python goes first: should this be interrupted, the rest is not taken for an environment made by hand.
+        self.python.unlink(missing_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def _create(self) -> None:
         command = [self._interpreter, "-m", "venv", str(self.folder)]
         made = subprocess.run(command, capture_output=True, text=True, check=False)
         if made.returncode != 0:
+            last = "\n".join((made.stderr or made.stdout).splitlines()[-LAST_LINES:])
             raise InstallError(
-                f"{self._interpreter} cannot make a virtual environment: its venv module is missing or incomplete "
-                "(on Debian and Ubuntu, `apt install python3-venv` adds it)."
+                f"{last}\n{self._interpreter} cannot make a virtual environment; its last lines above say why "
+                "(on Debian and Ubuntu, `apt install python3-venv` adds a missing venv module)."
             )
 
     def _make_importable(self) -> None:

@@ -43,6 +43,8 @@ def main(argv: "list[str]") -> int:
         Environment(chosen.root).ensure(["runtime", *(name for name in ("dev", "cuda") if getattr(chosen, name))])
     except InstallError as error:
         return _fail(str(error), 1)
+    except OSError as error:
+        return _fail(f"The environment cannot be written: {error.strerror}: {error.filename or chosen.root}.", 1)
     except KeyboardInterrupt:
         return _fail("The installation was interrupted; the next run starts it afresh.", 130)
     return 0

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from launcher.lifeline import die_with_this_process
 from launcher.signals import Inbox
@@ -51,7 +52,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Returns when all have ended: 0 after a clean stop, otherwise the status of the first that failed."""
-        with Inbox((*STOP_SIGNALS, signal.SIGCHLD)) as inbox:
+        with Inbox((*_heard(), signal.SIGCHLD)) as inbox:
             self._start()
             while self._running:
                 for number in inbox.wait(self._time_left()):
@@ -118,7 +119,9 @@ class Supervisor:
     def _kill(self) -> None:
         self._killed = True
         for process in self._running.values():
-            os.killpg(process.pid, signal.SIGKILL)
+            # macOS forbids it for a group that has just ended.
+            with suppress(PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
 
     def _time_left(self) -> float | None:
         if self._deadline is None or self._killed:
@@ -128,6 +131,12 @@ class Supervisor:
     def _fail(self, sentence: str, status: int) -> None:
         self._status = self._status or status
         self._say(sentence)
+
+
+def _heard() -> list[signal.Signals]:
+    """The stop signals, without a hang-up that this process was started to ignore, as `nohup` does."""
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [number for number in STOP_SIGNALS if not (ignored and number is signal.SIGHUP)]
 
 
 def describe(status: int) -> str:

@@ -145,6 +145,7 @@ TARGET = "a gRPC target such as 127.0.0.1:50051 or dns:///answerd:50051"
         ("ANSWERD_HTTP_PORT", "x", "a whole number from 1 to 65535"),
         ("ANSWERD_GRPC_PORT", "65536", "a whole number from 1 to 65535"),
         ("ANSWERD_HOST", "no host", "an IP address or a host name"),
+        ("ANSWERD_HOST", "a" * 64, "an IP address or a host name"),
         ("ANSWERD_GRPC_TARGET", "a b", TARGET),
         ("ANSWERD_GRPC_TARGET", "localhost", TARGET),
         ("ANSWERD_GRPC_TARGET", "localhost:x", TARGET),

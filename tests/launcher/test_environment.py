@@ -115,6 +115,35 @@ def test_a_damaged_environment_is_repaired(root: Path, installs: Installs, damag
     assert times_made(root) == 2
 
 
+def test_an_environment_whose_removal_was_interrupted_is_not_taken_for_one_made_by_hand(
+    root: Path, installs: Installs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment(root, installs).ensure(["runtime"])
+    (root / ".venv" / "answerd.json").write_text("{", encoding="utf-8")
+
+    def interrupted(folder: Path, **_: object) -> None:
+        (folder / "answerd.json").unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            environment(root, installs).ensure(["runtime"])
+    assert environment(root, installs).ensure(["runtime"])
+    assert times_made(root) == 2
+
+
+def test_an_environment_that_belongs_to_another_checkout_is_left_alone(
+    root: Path, installs: Installs, tmp_path: Path
+) -> None:
+    other = Path(shutil.copytree(root, tmp_path / "other"))
+    environment(other, installs).ensure(["runtime"])
+    (root / ".venv").symlink_to(other / ".venv")
+    assert environment(root, installs).ensure(["runtime"])
+    assert not (root / ".venv").is_symlink()
+    assert not environment(other, installs).ensure(["runtime"])
+
+
 def test_a_checkout_that_moved_gets_a_new_environment(root: Path, installs: Installs, tmp_path: Path) -> None:
     environment(root, installs).ensure(["runtime"])
     moved = Path(shutil.move(root, tmp_path / "elsewhere"))

@@ -3,6 +3,7 @@
 import ast
 import fcntl
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -115,6 +116,17 @@ def test_a_killed_installation_keeps_others_out_while_its_pip_still_writes(
         released.write_text("\n", encoding="utf-8")
         fcntl.flock(lock, fcntl.LOCK_EX)
     run.communicate()
+
+
+def test_a_full_disk_is_one_sentence(root: Path) -> None:
+    """The system's limit on the size of files is met in the same place."""
+    command = shlex.join([sys.executable, "-m", "launcher.install", "--root", str(root)])
+    run = subprocess.run(
+        ["sh", "-c", f"ulimit -f 0; exec {command}"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 1
+    assert run.stderr.startswith("The environment cannot be written: File too large: ")
+    assert run.stderr.count("\n") == 1
 
 
 def test_an_old_python_is_refused_with_a_sentence() -> None:

@@ -6,13 +6,14 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from launcher.supervisor import describe
 from tests.support.processes import Processes
+from tests.support.server import eventually
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -43,8 +44,8 @@ UNPREPARED = PREAMBLE + "ready()"
 class Launched:
     """A supervisor process with its children and everything they print."""
 
-    def __init__(self, plan: dict[str, object], processes: Processes) -> None:
-        command = [sys.executable, "-m", "tests.launcher.supervised", json.dumps(plan)]
+    def __init__(self, plan: dict[str, object], processes: Processes, before: Sequence[str] = ()) -> None:
+        command = [*before, sys.executable, "-m", "tests.launcher.supervised", json.dumps(plan)]
         environ = {**os.environ, "PYTHONPATH": str(ROOT)}
         self.process = processes.start(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.pids: dict[str, int] = {}
@@ -80,9 +81,11 @@ Launch = Callable[..., Launched]
 
 @pytest.fixture
 def launch(processes: Processes) -> Launch:
-    def start(patience: float = 60, same_request: float = 60, ready: int = 2, **children: str) -> Launched:
+    def start(
+        patience: float = 60, same_request: float = 60, ready: int = 2, before: Sequence[str] = (), **children: str
+    ) -> Launched:
         plan: dict[str, object] = {"children": children, "patience": patience, "same_request": same_request}
-        launched = Launched(plan, processes)
+        launched = Launched(plan, processes, before)
         if ready:
             launched.until(" ready ", ready)
         return launched
@@ -204,3 +207,15 @@ if sys.platform == "linux":  # elsewhere the system offers no such tie
         status, output = launched.end()
         assert status == -signal.SIGKILL
         assert " finished" not in output
+
+    def test_a_hang_up_that_nohup_has_it_ignore_does_not_stop_it(launch: Launch) -> None:
+        launched = launch(service=OBEDIENT, facade=OBEDIENT, before=["nohup"])
+        launched.signal(signal.SIGHUP)
+        # Of two signals that wait together, the later one may be handled first.
+        state = Path(f"/proc/{launched.process.pid}/status")
+        eventually(lambda: re.search(r"ShdPnd:\s0+$", state.read_text(encoding="utf-8"), flags=re.MULTILINE))
+        launched.signal(signal.SIGTERM)
+        status, output = launched.end()
+        assert status == 0
+        assert "SIGTERM received" in output
+        assert "SIGHUP" not in output
