@@ -108,7 +108,6 @@ class FakeService(responses_service_pb2_grpc.ResponsesServiceServicer):
     go: asyncio.Event = field(default_factory=asyncio.Event)
     waiting: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
-    sent: int = 0
 
     async def __aenter__(self) -> Self:
         self._server = grpc.aio.server(options=(("grpc.so_reuseport", 0), ("grpc.http2.max_ping_strikes", 0)))
@@ -149,7 +148,6 @@ class FakeService(responses_service_pb2_grpc.ResponsesServiceServicer):
                 match step:
                     case ResponseEvent():
                         yield step
-                        self.sent += 1
                     case Refusal():
                         await self._refuse(step, context)
                     case Wait():

@@ -93,12 +93,12 @@ async def test_a_stop_lets_a_running_stream_finish_and_takes_no_new_one(
 
 
 async def until_stopping(http: aiohttp.ClientSession, url: str) -> None:
+    """Asks until it says so; only then has it taken the signal."""
     async with asyncio.timeout(10):
         while True:
             async with http.get(f"{url}/readyz") as reply:
                 if reply.status == 503:
                     return
-            await asyncio.sleep(0.01)
 
 
 async def test_a_stop_does_not_wait_for_a_body_that_does_not_come(start: Start, ports: dict[str, str]) -> None:

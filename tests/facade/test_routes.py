@@ -106,7 +106,6 @@ async def test_a_facade_that_starts_first_finds_the_service_when_it_comes(
             async with http.get(f"{url}/readyz") as reply:
                 if reply.status == 200:
                     break
-            await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize(
