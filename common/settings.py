@@ -76,7 +76,7 @@ class Settings(BaseModel):
     )
     model: str | None = Field(
         default=None,
-        description="Model to serve: a GGUF file or an ONNX directory.",
+        description="Model to serve: a GGUF file, an ONNX directory or hf:owner/name[:file].",
         json_schema_extra=_shown("the packaged SmolLM2-135M-Instruct"),
     )
     models_file: Path | None = Field(

@@ -90,8 +90,8 @@ def write_genai_config(directory: Path, config: ModelConfig) -> None:
     (directory / FILE_NAME).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def read_genai_config(directory: Path) -> ModelConfig:
-    """Read `genai_config.json`; a model without a name is called like its directory.
+def read_genai_config(directory: Path, name: str | None = None) -> ModelConfig:
+    """Read `genai_config.json`; a model without a name gets the given one, or is called like its directory.
 
     Raises ModelFileError naming the file and the key if something is missing or of the wrong type.
     """
@@ -102,7 +102,7 @@ def read_genai_config(directory: Path) -> ModelConfig:
     vocab_size = model.count("vocab_size")
     eos_token_ids = model.token_ids("eos_token_id", vocab_size)
     return ModelConfig(
-        name=own.get("name", str, directory.name),
+        name=own.get("name", str, name or directory.name),
         type=model.need("type", str),
         vocab_size=vocab_size,
         context_length=model.count("context_length"),

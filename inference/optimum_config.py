@@ -7,7 +7,7 @@ Reference: https://huggingface.co/docs/transformers.js/guides/dtypes (names), ht
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from inference.genai_config import GraphNames, ModelConfig
@@ -15,8 +15,8 @@ from inference.json_object import JsonObject
 from inference.types import ModelFileError, Precision
 
 FILE_NAME = "config.json"
-_GENERATION_FILE = "generation_config.json"
-_GRAPH = re.compile(r"(?:model|decoder_model_merged)(?:_(\w+))?\.onnx")
+GENERATION_FILE = "generation_config.json"
+_GRAPH = re.compile(r"(onnx/)?(?:model|decoder_model_merged)(?:_(\w+))?\.onnx")
 # How a graph's file name ends, the preferred one of a precision first.
 _SUFFIXES: dict[str, Precision] = {
     "": "float32",
@@ -30,8 +30,9 @@ _SUFFIXES: dict[str, Precision] = {
 }
 
 
-def read_optimum_config(directory: Path, precisions: Sequence[Precision]) -> ModelConfig:
-    """The model's config, with the graph of the first of `precisions` that there is; named like its directory.
+def read_optimum_config(directory: Path, precisions: Sequence[Precision], name: str | None = None) -> ModelConfig:
+    """The model's config, with the graph of the first of `precisions` that there is; named like its directory, unless
+    a name is given.
 
     Raises ModelFileError, which names the file and key that are wrong or lists the graphs that there are.
     """
@@ -41,7 +42,7 @@ def read_optimum_config(directory: Path, precisions: Sequence[Precision]) -> Mod
     ends = _stated(root, "eos_token_id").token_ids("eos_token_id", vocab_size)
     heads, hidden = _count(root, "num_attention_heads", "n_head"), _count(root, "hidden_size", "n_embd")
     return ModelConfig(
-        name=directory.name,
+        name=name or directory.name,
         type=root.need("model_type", str),
         vocab_size=vocab_size,
         context_length=_count(root, "max_position_embeddings", "n_positions"),
@@ -61,7 +62,7 @@ def read_optimum_config(directory: Path, precisions: Sequence[Precision]) -> Mod
 
 def _stated(root: JsonObject, key: str) -> JsonObject:
     """generation_config.json if it has the key, else config.json."""
-    path = root.path.with_name(_GENERATION_FILE)
+    path = root.path.with_name(GENERATION_FILE)
     generation = JsonObject.read(path) if path.exists() else root
     return generation if generation.values.get(key) is not None else root
 
@@ -74,21 +75,35 @@ def _optional_count(root: JsonObject, name: str, default: int) -> int:
     return default if root.values.get(name) is None else root.count(name)
 
 
-def _choose(directory: Path, precisions: Sequence[Precision]) -> tuple[str, Precision]:
-    """The path of the graph below the directory, and its precision."""
-    there = _graphs(directory)
+def choose_graph(files: Iterable[str], precisions: Sequence[Precision]) -> tuple[str, Precision] | None:
+    """Among the files of a directory (paths below it), the graph of the first of `precisions` that there is."""
+    there = _graphs(files)
     for wanted in precisions:
         for suffix, precision in _SUFFIXES.items():
             if precision == wanted and suffix in there:
                 return there[suffix], wanted
-    if not there:
-        raise ModelFileError(f"{directory} has a {FILE_NAME} but no graph: neither onnx/model*.onnx nor model*.onnx.")
-    listed = ", ".join(f"{_SUFFIXES.get(suffix, 'unknown')} ({file})" for suffix, file in sorted(there.items()))
-    raise ModelFileError(f"{directory} has no {' or '.join(precisions)} graph; it has {listed}.")
+    return None
 
 
-def _graphs(directory: Path) -> dict[str, str]:
+def graphs_in(files: Iterable[str]) -> str:
+    """All graphs among the files of a directory with their precisions, in words; empty if there are none."""
+    there = sorted(_graphs(files).items())
+    return ", ".join(f"{_SUFFIXES.get(suffix, 'unknown')} ({file})" for suffix, file in there)
+
+
+def _choose(directory: Path, precisions: Sequence[Precision]) -> tuple[str, Precision]:
+    """The path of the graph below the directory, and its precision."""
+    paths = [*directory.glob("*.onnx"), *directory.glob("onnx/*.onnx")]
+    files = [path.relative_to(directory).as_posix() for path in paths]
+    if chosen := choose_graph(files, precisions):
+        return chosen
+    if listed := graphs_in(files):
+        raise ModelFileError(f"{directory} has no {' or '.join(precisions)} graph; it has {listed}.")
+    raise ModelFileError(f"{directory} has a {FILE_NAME} but no graph: neither onnx/model*.onnx nor model*.onnx.")
+
+
+def _graphs(files: Iterable[str]) -> dict[str, str]:
     """The graphs by the end of their name; those in onnx/ go before those in the directory itself."""
-    files = [*directory.glob("*.onnx"), *directory.glob("onnx/*.onnx")]
-    found = [(match[1] or "", file) for file in sorted(files) if (match := _GRAPH.fullmatch(file.name))]
-    return {suffix: file.relative_to(directory).as_posix() for suffix, file in found}
+    found = {file: _GRAPH.fullmatch(file) for file in files}
+    matches = sorted((match for match in found.values() if match), key=lambda match: (bool(match[1]), match[0]))
+    return {match[2] or "": match[0] for match in matches}

@@ -14,10 +14,11 @@ from inference.options import DEFAULTS, EngineOptions
 from inference.runner import Runner
 from inference.stream import AsyncEngine
 from service.models.grammars import Grammars
+from service.models.hub.fetch import Fetcher
 from service.models.memory import memory_limit, resident
 from service.models.need import Need, no_room
 from service.models.served import ServedModel
-from service.models.source import find_model
+from service.models.source import find_model, hub_name
 from service.models.spec import ModelSpec
 from service.output.parser import TAGS
 
@@ -60,7 +61,7 @@ Prepare = Callable[[ModelSpec, Report], PreparedModel]
 def prepare_model(
     spec: ModelSpec, settings: Settings, report: Report, memory: Callable[[], int] = memory_limit
 ) -> PreparedModel:
-    """Finds and if need be converts a model: at once, or in minutes.
+    """Finds and if need be fetches or converts a model: at once, or in minutes.
 
     memory: how many bytes this process may have. Raises ModelFileError, also for a model that is larger, and
     ProviderUnavailable for a provider asked for by name that does not work.
@@ -70,12 +71,13 @@ def prepare_model(
 
     provider = choose_provider(settings.provider)
     precisions = precisions_for(spec.precision, is_cuda=provider.is_cuda)
-    source = find_model(spec)
+    records = settings.cache_dir / "hub"
+    source = find_model(spec, Fetcher(records, precisions, provider.is_cuda, report))
     if source.is_file():
         from inference.gguf.convert import ensure_converted
 
         source = ensure_converted(source, settings.cache_dir, precisions[0], report("converting the model"))
-    directory = ModelDirectory.open(source, precisions)
+    directory = ModelDirectory.open(source, precisions, name.name if (name := hub_name(spec)) else None)
     need = Need.of(directory, spec, memory())
     need.check(spec)
     ensure_tried(directory.graph_path, directory.config, provider, settings.cache_dir)

@@ -20,7 +20,7 @@ class ModelEntry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
 
-    source: str = Field(min_length=1, description="a path, hf:owner/name or default")
+    source: str = Field(min_length=1, description="a path, hf:owner/name[:file] or default")
     precision: PrecisionChoice | None = None
     context: int | None = Field(default=None, ge=16)
     slots: int | None = Field(default=None, ge=1, le=1024)

@@ -46,11 +46,13 @@ def clean_environ(settings: Mapping[str, object]) -> dict[str, str]:
     return inherited | {f"ANSWERD_{name.upper()}": str(value) for name, value in settings.items()}
 
 
-def run_to_end(module: str, settings: Mapping[str, object]) -> subprocess.CompletedProcess[str]:
+def run_to_end(
+    module: str, settings: Mapping[str, object], environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """One of the processes, run until it ends by itself."""
     return subprocess.run(
         [sys.executable, "-m", module],
-        env=clean_environ({"log_format": "json", **settings}),
+        env=clean_environ({"log_format": "json", **settings}) | dict(environ or {}),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -97,7 +99,8 @@ class Log:
 
 class Server:
     """One running answerd. `settings` are named as in Settings; ports are found if not among them. `output`: a
-    descriptor for what it prints, instead of `log`. `command`: what starts it in `folder`.
+    descriptor for what it prints, instead of `log`. `command`: what starts it in `folder`. `environ`: variables beside
+    the settings.
 
     Always to be closed; `running` sees to that.
     """
@@ -108,13 +111,14 @@ class Server:
         output: int = subprocess.PIPE,
         command: Sequence[str] = LAUNCHER,
         folder: Path = ROOT,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self.settings = {"http_port": unused_port(), "grpc_port": unused_port(), "log_format": "json", **settings}
         self.url = f"http://{HOST}:{self.settings['http_port']}"
         self.grpc_target = f"{HOST}:{self.settings['grpc_port']}"
         self._process = subprocess.Popen(
             command,
-            env=clean_environ(self.settings),
+            env=clean_environ(self.settings) | dict(environ or {}),
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=output,
