@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
+import httpx2
+import openai
 import pytest
 
 from tests.e2e.api import Api
 from tests.e2e.rpc import Rpc
+from tests.support.replies import CheckedAsyncTransport, CheckedTransport
 from tests.support.server import Server
 
 Start: TypeAlias = Callable[..., Server]
@@ -99,6 +102,21 @@ def api(server: Server) -> Iterator[Api]:
 def rpc(server: Server) -> Iterator[Rpc]:
     with Rpc(server.grpc_target) as rpc:
         yield rpc
+
+
+@pytest.fixture
+def sdk(server: Server) -> Iterator[openai.OpenAI]:
+    http_client = httpx2.Client(transport=CheckedTransport())
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0, http_client=http_client) as client:
+        yield client
+
+
+@pytest.fixture
+async def async_sdk(server: Server) -> AsyncIterator[openai.AsyncOpenAI]:
+    http_client = httpx2.AsyncClient(transport=CheckedAsyncTransport())
+    url = f"{server.url}/v1"
+    async with openai.AsyncOpenAI(base_url=url, api_key="any", max_retries=0, http_client=http_client) as client:
+        yield client
 
 
 @pytest.fixture(autouse=True)

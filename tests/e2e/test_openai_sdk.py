@@ -2,33 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-
-import httpx2
 import openai
 import pytest
-
-from tests.support.replies import CheckedAsyncTransport, CheckedTransport
-from tests.support.server import Server
 
 MODEL = "SmolLM2-135M-Instruct"
 # What the model says to it is right, and short.
 CAPITAL = "Answer with one word: what is the capital of France?"
-
-
-@pytest.fixture
-def sdk(server: Server) -> Iterator[openai.OpenAI]:
-    http_client = httpx2.Client(transport=CheckedTransport())
-    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0, http_client=http_client) as client:
-        yield client
-
-
-@pytest.fixture
-async def async_sdk(server: Server) -> AsyncIterator[openai.AsyncOpenAI]:
-    http_client = httpx2.AsyncClient(transport=CheckedAsyncTransport())
-    url = f"{server.url}/v1"
-    async with openai.AsyncOpenAI(base_url=url, api_key="any", max_retries=0, http_client=http_client) as client:
-        yield client
 
 
 def test_a_response_is_created_retrieved_and_deleted(sdk: openai.OpenAI) -> None:
