@@ -16,7 +16,9 @@ from answerd.v1.item_pb2 import Item, ItemStatus
 
 def close_item(item: Item, output_index: int, *, whole: bool = False) -> list[ResponseEvent]:
     """Makes an item that is in progress incomplete, or completed; the events of that, none for any other item."""
-    kind = item.WhichOneof("type") or ""
+    kind = item.WhichOneof("type")
+    if kind is None:
+        return []  # a newer version has stored it
     body = getattr(item, kind)
     if body.status != ItemStatus.ITEM_STATUS_IN_PROGRESS:
         return []

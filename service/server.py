@@ -158,8 +158,9 @@ class Server:
             self._background.start(self._set_ready(failure is None))
 
     async def _set_ready(self, ready: bool) -> None:
-        self._ready = ready
-        await self._health.set(SERVICE_NAME, _SERVING if ready else _NOT_SERVING)
+        # A stop may have begun since this was asked for.
+        self._ready = ready and self._servicer.is_open
+        await self._health.set(SERVICE_NAME, _SERVING if self._ready else _NOT_SERVING)
 
     async def _keep_sweeping(self) -> None:
         while True:

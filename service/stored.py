@@ -5,6 +5,7 @@ It knows what the bytes of a record mean, not where they lie.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Protocol
 
 from google.protobuf.message import DecodeError
@@ -54,9 +55,13 @@ def response_of(turn: StoredTurn) -> Response:
 def events_of(replay: Replay) -> list[ResponseEvent]:
     """All but the last one, which is the response's own. Raises RecordDamaged."""
     try:
-        return unpack(replay.segments)
+        events = unpack(replay.segments)
     except DecodeError:
         raise _damaged(replay.record.id, "events") from None
+    # Where a length is wrong, what is cut out may be an event still; their numbers tell.
+    if any(event.sequence_number <= before.sequence_number for before, event in pairwise(events)):
+        raise _damaged(replay.record.id, "events")
+    return events
 
 
 def _damaged(id: str, part: str) -> RecordDamaged:

@@ -33,6 +33,13 @@ def test_an_item_that_has_ended_is_left_as_it_is() -> None:
     assert item.message.status == ItemStatus.ITEM_STATUS_COMPLETED
 
 
+def test_an_item_of_a_kind_that_only_a_newer_version_knows_is_left_as_it_is() -> None:
+    unknown = b"\xaa\x06\x02\x08\x01"  # field 101, a message
+    item = Item.FromString(unknown)
+    assert close_item(item, 0) == []
+    assert item.SerializeToString() == unknown
+
+
 def test_every_kind_of_item_ends_with_what_it_holds() -> None:
     call = Item(function_call=FunctionCallItem(id="fc_1", status=RUNNING, name="f", arguments='{"a'))
     events = close_item(call, 2)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import grpc
+import pytest
 
 from answerd.v1.item_pb2 import ItemStatus
 from answerd.v1.response_pb2 import Response, ResponseStatus
-from answerd.v1.stored_response_pb2 import DeleteResponseRequest, GetResponseRequest
+from answerd.v1.stored_response_pb2 import DeleteResponseRequest, GetResponseRequest, StreamResponseRequest
 from service.store import Record
 from tests.service.conftest import ANSWERS, LONG
 from tests.service.scripted_model import WAIT
@@ -148,3 +149,16 @@ async def test_a_damaged_response_is_told_as_such_and_can_be_deleted(served: Ser
         )
     assert (await served.stub.DeleteResponse(DeleteResponseRequest(id=id), timeout=WAIT)).deleted
     assert (await served.store.counts()).records == 0
+
+
+@pytest.mark.parametrize("segment", [b"\0\0\0\x02\xff\xff", b"\0\0\0\x02\x08\x01\0\0\0\0"])
+async def test_damaged_events_are_told_as_such_and_the_response_is_there(served: Served, segment: bytes) -> None:
+    whole = Response(id="resp_1", status=ResponseStatus.RESPONSE_STATUS_COMPLETED)
+    await served.store.create(
+        Record(id="resp_1", owner="local", created_at=int(served.clock.now), request=b""), segment
+    )
+    await served.store.finish("resp_1", "completed", whole.SerializeToString())
+    fault = await refusal(served.stub.StreamResponse(StreamResponseRequest(id="resp_1"), timeout=WAIT))
+    assert (fault.code, fault.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+    assert "resp_1" in fault.message
+    assert await served.stub.GetResponse(GetResponseRequest(id="resp_1"), timeout=WAIT) == whole
