@@ -1,0 +1,83 @@
+"""An answer begins with a call where the tokens that begin one are likely enough, and with words elsewhere."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from inference.call_choice import OPENINGS, CallChoice, openings_of
+from inference.fakes import ScriptedRunner
+from inference.runner import Logits
+from inference.types import FinishReason, GenerationRequest
+from tests.inference.engine_tools import GREEDY, generate, spell
+
+EVEN = (0.0, 0.0, 0.0, 0.0)
+
+
+class Only:
+    """Lets one token pass, so many times."""
+
+    def __init__(self, token: int, times: int = 2) -> None:
+        self._token, self._left = token, times
+
+    @property
+    def finished(self) -> bool:
+        return self._left == 0
+
+    def mask(self, logits: Logits) -> None:
+        logits[np.arange(len(logits)) != self._token] = -math.inf
+
+    def accept(self, token: int) -> None:
+        assert token == self._token
+        self._left -= 1
+
+
+def choice(threshold: float, openings: tuple[int, ...] = (0, 1)) -> CallChoice:
+    return CallChoice(Only(2), Only(3), openings, threshold)
+
+
+@pytest.mark.parametrize(
+    ("logits", "score"),
+    [
+        (EVEN, -math.log(4)),
+        ((1e4, 1e4, 1e4, 1e4), -math.log(4)),
+        ((math.log(3), 0.0, 0.0, 0.0), math.log(1 / 2) / 2 + math.log(1 / 6) / 2),
+    ],
+)
+def test_the_score_is_the_mean_log_probability_of_what_begins_a_call(logits: tuple[float, ...], score: float) -> None:
+    chosen = choice(0.0)
+    assert chosen.score is None
+    chosen.mask(np.array(logits, np.float32))
+    assert chosen.score == pytest.approx(score)
+
+
+@pytest.mark.parametrize(("threshold", "token"), [(-1.5, 2), (-1.3, 3)])
+def test_a_score_below_the_threshold_leads_to_words(threshold: float, token: int) -> None:
+    row = np.array(EVEN, np.float32)
+    choice(threshold).mask(row)
+    assert np.flatnonzero(np.isfinite(row)).tolist() == [token]
+
+
+def test_what_was_chosen_at_the_first_token_holds_to_the_end() -> None:
+    chosen = choice(-1.5)
+    for logits in (EVEN, (-9.0, -9.0, 9.0, 9.0)):
+        row = np.array(logits, np.float32)
+        chosen.mask(row)
+        assert not chosen.finished
+        chosen.accept(int(row.argmax()))
+    assert chosen.finished
+
+
+@pytest.mark.parametrize(("threshold", "text"), [(-1e9, "CC"), (1e9, "WW")])
+def test_the_engine_answers_on_the_chosen_way(threshold: float, text: str) -> None:
+    constraint = CallChoice(Only(*spell("C")), Only(*spell("W")), (1, 2), threshold)
+    request = GenerationRequest("a", (1, 2, 3), replace(GREEDY, max_tokens=9), constraint=constraint)
+    output = generate(ScriptedRunner(), request)["a"]
+    assert (output.text, output.finish) == (text, FinishReason.STOP)
+
+
+def test_openings_are_the_tokens_that_read_exactly_so() -> None:
+    table = [b"", b"<", b" <", b'{"', b'{"a', b"JSON", b"hello"]
+    assert openings_of(table) == (1, 3, 5)
+    assert len(set(OPENINGS)) == len(OPENINGS)
