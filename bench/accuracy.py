@@ -21,7 +21,7 @@ from bench.machine import cores, machine_facts
 from bench.models import open_model
 from bench.options import add_places
 from bench.peer import Peer, PeerError
-from bench.peer_environment import PeerBuildError, ensure_peers
+from bench.peer_environment import PeerBuildError, Peers, ensure_peers
 from bench.product import ROOT, plain_environ
 from bench.report import grid, write_json
 from inference.gguf.packaged import packaged_model
@@ -53,7 +53,7 @@ def accuracy_of(graph: str, reference: Logits, logits: Logits, tokens: Sequence[
     return Accuracy(graph, comparison.kl, comparison.perplexity, float(same.mean()))
 
 
-def measure(gguf: Path, cache: Path, peer_python: Path | None, text: str) -> Iterator[Accuracy]:
+def measure(gguf: Path, cache: Path, text: str) -> Iterator[Accuracy]:
     """The float32 graph first: its own divergence is 0, its perplexity is what the others' are measured by."""
     model = open_model(gguf, cache, "float32")
     tokens = model.tokenizer.encode([(text, False)])
@@ -61,16 +61,17 @@ def measure(gguf: Path, cache: Path, peer_python: Path | None, text: str) -> Ite
     yield accuracy_of("float32", reference, reference, tokens)
     for precision in PRECISIONS:
         yield accuracy_of(precision, reference, logits_of(open_model(gguf, cache, precision), tokens), tokens)
-    version, logits = asyncio.run(llama_logits(gguf, peer_python or ensure_peers(), tokens))
+    version, logits = asyncio.run(llama_logits(gguf, ensure_peers(), tokens))
     yield accuracy_of(version, reference, logits, tokens)
 
 
-async def llama_logits(gguf: Path, python: Path, tokens: Sequence[int]) -> tuple[str, Logits]:
+async def llama_logits(gguf: Path, peers: Peers, tokens: Sequence[int]) -> tuple[str, Logits]:
     """What llama.cpp calls itself, and its logits. Raises PeerError."""
-    command = [str(python), "-m", "bench.llama_peer", str(gguf), str(cores())]
+    command = [str(peers.python), "-m", "bench.llama_peer", str(gguf), str(cores()), "1"]
+    environ = {**plain_environ(os.environ), "LLAMA_CPP_LIB_PATH": str(peers.libraries)}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "logits.npy"
-        async with await Peer.start("llama.cpp", command, ROOT, plain_environ(os.environ)) as peer:
+        async with await Peer.start("llama.cpp", command, ROOT, environ) as peer:
             await peer.ask("logits", tokens=tokens, path=str(path))
         logits: Logits = np.load(path)
     return peer.version, logits
@@ -83,7 +84,7 @@ def main(argv: Sequence[str]) -> int:
     given = parser.parse_args(argv)
     try:
         gguf = given.model or packaged_model()
-        results = list(measure(gguf, given.cache_dir, given.peer_python, TEXT.read_text(encoding="utf-8")))
+        results = list(measure(gguf, given.cache_dir, TEXT.read_text(encoding="utf-8")))
     except (PeerError, PeerBuildError, ModelFileError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1

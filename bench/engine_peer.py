@@ -1,4 +1,4 @@
-"""`python -m bench.engine_peer GGUF CACHE THREADS`: our own engine as a peer, without service, gRPC and HTTP.
+"""`python -m bench.engine_peer GGUF CACHE THREADS SLOTS`: our own engine as a peer, without service, gRPC and HTTP.
 
 Set up as the service sets it up, end tokens included.
 """
@@ -14,13 +14,15 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from bench.models import open_model
-from bench.protocol import Stream, encode_streams, own_streams, serve
+from bench.protocol import Command, Stream, encode_streams, own_streams, serve
 from common.settings import Settings
 from inference.onnx.loading import load_runner
 from inference.onnx.provider import choose_provider
 from inference.options import EngineOptions
-from inference.sampling.parameters import SamplingParams
+from inference.sampling.parameters import DryParams, SamplingParams
 from inference.stream import AsyncEngine
 from inference.types import GenerationRequest
 
@@ -33,11 +35,11 @@ class EngineCommands:
         self._loop = loop
         self._ids = count()
 
-    def generate(self, prompts: Sequence[Sequence[int]], max_tokens: int) -> Mapping[str, Any]:
-        return encode_streams(self._loop.run(self._all(prompts, max_tokens)))
+    def generate(self, prompts: Sequence[Sequence[int]], max_tokens: int, **sampling: Any) -> Mapping[str, Any]:
+        """sampling: as in SamplingParams, in JSON; greedy unless it says otherwise."""
+        return encode_streams(self._loop.run(self._all(prompts, sampling_of({"max_tokens": max_tokens, **sampling}))))
 
-    async def _all(self, prompts: Sequence[Sequence[int]], max_tokens: int) -> list[Stream]:
-        sampling = SamplingParams(temperature=0, max_tokens=max_tokens)
+    async def _all(self, prompts: Sequence[Sequence[int]], sampling: SamplingParams) -> list[Stream]:
         requests = [GenerationRequest(str(next(self._ids)), tuple(prompt), sampling) for prompt in prompts]
         start = time.perf_counter()
         return await asyncio.gather(*(self._one(request, start) for request in requests))
@@ -54,6 +56,14 @@ class EngineCommands:
         return Stream(times[0], times[-1], time.perf_counter() - start, tokens, cached)
 
 
+def sampling_of(fields: dict[str, Any]) -> SamplingParams:
+    if dry := fields.get("dry"):
+        fields["dry"] = DryParams(**{**dry, "sequence_breakers": tuple(dry["sequence_breakers"])})
+    fields["logit_bias"] = tuple((token, bias) for token, bias in fields.get("logit_bias", ()))
+    fields["stop"] = tuple(fields.get("stop", ()))
+    return SamplingParams(**{"temperature": 0, **fields})
+
+
 def load_engine(gguf: Path, cache: Path, threads: int, slots: int, context: int) -> AsyncEngine:
     model = open_model(gguf, cache, "int4")
     runner = load_runner(
@@ -68,17 +78,29 @@ def load_engine(gguf: Path, cache: Path, threads: int, slots: int, context: int)
 
 def main() -> None:
     lines, out = own_streams()
-    defaults = Settings()
-    gguf, cache, threads = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-    engine = load_engine(gguf, cache, threads, defaults.slots, defaults.context)
+    gguf, cache, threads, slots = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    memory, start = psutil.Process().memory_info().rss, time.perf_counter()
+    engine = load_engine(gguf, cache, threads, slots, Settings().context)
     with asyncio.Runner() as loop:
 
-        async def start() -> None:
+        async def started() -> None:
             engine.start()
+            # The first calls allocate: a model is loaded when it can answer at speed.
+            async with engine.submit(GenerationRequest("first", (1, 2, 3, 4), sampling_of({"max_tokens": 2}))) as first:
+                async for _ in first:
+                    pass
 
-        loop.run(start())
+        loop.run(started())
+        loaded = {
+            "seconds": time.perf_counter() - start,
+            "bytes": psutil.Process().memory_info().rss - memory,
+        }
         name = f"answerd's engine (ONNX Runtime {version('onnxruntime-gpu')})"
-        serve(name, {"generate": EngineCommands(engine, loop).generate}, lines, out)
+        commands: dict[str, Command] = {
+            "generate": EngineCommands(engine, loop).generate,
+            "loaded": lambda: loaded,
+        }
+        serve(name, commands, lines, out)
         loop.run(engine.close())
 
 

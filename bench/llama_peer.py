@@ -1,6 +1,6 @@
-"""`python -m bench.llama_peer MODEL.gguf THREADS`: llama.cpp's bare engine as a peer, through llama-cpp-python.
+"""`python -m bench.llama_peer MODEL.gguf THREADS SEQUENCES`: llama.cpp's bare engine as a peer.
 
-Runs in the virtual environment of `bench/peers`, which has numpy and llama-cpp-python and nothing of ours. It samples
+Runs in the virtual environment of `bench/peers`, which has llama-cpp-python and nothing of ours. It samples
 greedily and ignores end tokens, so that a batch stays full to its last step: what suits llama.cpp best.
 """
 
@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from bench.protocol import Stream, encode_streams, own_streams, serve
 
-SEQUENCES = 16
 CONTEXT = 2048
 BATCH = 512
 
@@ -33,9 +32,9 @@ class Entry(NamedTuple):
 
 
 class LlamaEngine:
-    """A model with room for SEQUENCES sequences of CONTEXT tokens."""
+    """A model with room for some sequences of CONTEXT tokens."""
 
-    def __init__(self, path: str, threads: int) -> None:
+    def __init__(self, path: str, threads: int, sequences: int) -> None:
         self._silence = lib.llama_log_callback(lambda level, text, data: None)
         lib.llama_log_set(self._silence, ctypes.c_void_p(0))
         lib.llama_backend_init()
@@ -43,7 +42,7 @@ class LlamaEngine:
         assert self._model, f"llama.cpp cannot load {path}"
         self._vocab_size = lib.llama_vocab_n_tokens(lib.llama_model_get_vocab(self._model))
         params = lib.llama_context_default_params()
-        params.n_ctx, params.n_seq_max = SEQUENCES * CONTEXT, SEQUENCES
+        params.n_ctx, params.n_seq_max = sequences * CONTEXT, sequences
         params.n_batch = params.n_ubatch = BATCH
         params.n_threads = params.n_threads_batch = threads
         self._context = lib.llama_init_from_model(self._model, params)
@@ -109,7 +108,7 @@ def in_batches(entries: Sequence[Entry]) -> list[Sequence[Entry]]:
 
 def main() -> None:
     lines, out = own_streams()
-    engine = LlamaEngine(sys.argv[1], int(sys.argv[2]))
+    engine = LlamaEngine(sys.argv[1], *map(int, sys.argv[2:]))
     name = f"llama.cpp (llama-cpp-python {lib.__version__})"
     serve(name, {"generate": engine.generate, "logits": engine.logits}, lines, out)
 

@@ -20,8 +20,8 @@ PROMPT_LENGTH, OUTPUT_LENGTH = 400, 600
 # What was said becomes likelier with each repetition, so that no answer ends before its last token.
 ENDLESS = {"frequency_penalty": -2.0}
 REQUEST_LENGTH, REQUEST_OUTPUT, AT_ONCE = 48, 16, 8
-# Caches fill: the rows of the embedding that were read, the pages of SQLite, what malloc rounds up to huge pages.
-WARM_UP = 400
+# Caches fill: the rows of the embedding that were read, the pages of SQLite, the words that the tokenizer remembers.
+WARM_UP = 800
 SAMPLE_SECONDS = 0.05
 
 

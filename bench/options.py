@@ -11,19 +11,31 @@ from pathlib import Path
 from common.places import cache_folder
 from inference.gguf.packaged import packaged_model
 
-PARTS = ("prompt", "stream", "together", "follow-up", "speculation", "pause", "memory", "growth")
+PARTS = (
+    "prompt",
+    "stream",
+    "together",
+    "wide",
+    "server",
+    "follow-up",
+    "speculation",
+    "sampling",
+    "pause",
+    "loading",
+    "memory",
+    "growth",
+)
 REPEAT, GROWTH_REQUESTS = 5, 1000
 QUICK_REPEAT, QUICK_GROWTH_REQUESTS = 1, 100
 
 
 @dataclass(frozen=True)
 class Options:
-    """only: the parts to run. repeat: turns of each. peer_python: one with llama-cpp-python, or None to make it."""
+    """only: the parts to run. repeat: turns of each."""
 
     only: frozenset[str]
     repeat: int
     growth_requests: int
-    peer_python: Path | None
     model: Path
     cache_dir: Path
     out: Path
@@ -44,7 +56,6 @@ def parse(argv: Sequence[str]) -> Options:
         only=only,
         repeat=given.repeat or (QUICK_REPEAT if given.quick else REPEAT),
         growth_requests=QUICK_GROWTH_REQUESTS if given.quick else GROWTH_REQUESTS,
-        peer_python=given.peer_python,
         model=given.model or packaged_model(),
         cache_dir=given.cache_dir,
         out=given.out,
@@ -53,9 +64,6 @@ def parse(argv: Sequence[str]) -> Options:
 
 def add_places(parser: argparse.ArgumentParser) -> None:
     """The flags that say where things lie."""
-    parser.add_argument(
-        "--peer-python", type=Path, metavar="PATH", help="a Python with llama-cpp-python (default: made in bench/peers)"
-    )
     parser.add_argument("--model", type=Path, metavar="GGUF", help="default: the packaged model")
     parser.add_argument(
         "--cache-dir", type=Path, default=cache_folder(os.environ), metavar="PATH", help="of converted models"

@@ -66,10 +66,12 @@ class Peer:
             raise PeerError(f"{self.name}: {answer['error']}")
         return answer
 
-    async def generate(self, prompts: Sequence[Prompt], max_tokens: int) -> list[Stream]:
-        """All prompts at once, greedily; the times are the peer's own."""
-        answer = await self.ask("generate", prompts=[prompt.tokens for prompt in prompts], max_tokens=max_tokens)
-        return decode_streams(answer)
+    async def generate(
+        self, prompts: Sequence[Prompt], max_tokens: int, sampling: Mapping[str, Any] = {}
+    ) -> list[Stream]:
+        """All prompts at once; the times are the peer's own. sampling: of a peer that takes it, else greedy."""
+        tokens = [prompt.tokens for prompt in prompts]
+        return decode_streams(await self.ask("generate", prompts=tokens, max_tokens=max_tokens, **sampling))
 
     async def close(self) -> None:
         """Ends the process: by the end of its input, and by force if it does not go."""

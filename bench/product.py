@@ -25,6 +25,7 @@ from bench.sse_client import SseClient
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 120.0
 STOP_SECONDS = 40.0
+POLL_SECONDS = 0.02
 LOG_TAIL = 2000
 NAME = "answerd over SSE"
 
@@ -46,10 +47,10 @@ async def running_product(gguf: Path, cache: Path, *settings: str, name: str = N
     """Starts it with the defaults of its settings but for ports, model, cache, store and those given as flags. Raises
     ProductError."""
     with tempfile.TemporaryDirectory(prefix="answerd-bench-") as folder:
-        log, http_port = Path(folder) / "log.txt", _free_port()
+        log, http_port = Path(folder) / "log.txt", free_port()
         flags = {
             "--http-port": str(http_port),
-            "--grpc-port": str(_free_port()),
+            "--grpc-port": str(free_port()),
             "--model": str(gguf),
             "--cache-dir": str(cache),
             "--store": f"sqlite:///{folder}/store.db",
@@ -60,9 +61,10 @@ async def running_product(gguf: Path, cache: Path, *settings: str, name: str = N
                 *command, cwd=ROOT, env=plain_environ(os.environ), stdin=DEVNULL, stdout=output, stderr=STDOUT
             )
         try:
-            async with _session() as session:
+            async with client_session() as session:
                 url = f"http://127.0.0.1:{http_port}"
-                await _until_ready(session, url, process, log)
+                if not await until_ready(session, f"{url}/readyz", process):
+                    raise ProductError(f"The product did not get ready:\n{tail(log)}")
                 yield Product(SseClient(name, session, f"{url}/v1/responses"), _service_below(process.pid))
         finally:
             await _stop(process)
@@ -74,32 +76,36 @@ def plain_environ(environ: Mapping[str, str]) -> dict[str, str]:
     return kept | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "proto")))}
 
 
-def _session() -> aiohttp.ClientSession:
+def client_session() -> aiohttp.ClientSession:
+    """Without a limit on connections or on the length of an answer."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None, sock_read=300)
     )
 
 
-async def _until_ready(session: aiohttp.ClientSession, url: str, process: Process, log: Path) -> None:
+async def until_ready(session: aiohttp.ClientSession, url: str, process: Process) -> bool:
+    """Waits until the address answers 200; False if the process ends first, or takes too long."""
     try:
         async with asyncio.timeout(START_SECONDS):
             while not await _is_ready(session, url):
                 if process.returncode is not None:
-                    raise ProductError(f"The product ended while starting:\n{_tail(log)}")
-                await asyncio.sleep(0.1)
+                    return False
+                await asyncio.sleep(POLL_SECONDS)
     except TimeoutError:
-        raise ProductError(f"The product was not ready after {START_SECONDS:g} s:\n{_tail(log)}") from None
+        return False
+    return True
 
 
 async def _is_ready(session: aiohttp.ClientSession, url: str) -> bool:
     try:
-        async with session.get(f"{url}/readyz") as reply:
+        async with session.get(url) as reply:
             return reply.status == 200
     except aiohttp.ClientError:
         return False
 
 
-def _tail(log: Path) -> str:
+def tail(log: Path) -> str:
+    """The last lines of what a process printed."""
     return log.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:]
 
 
@@ -120,7 +126,7 @@ async def _stop(process: Process) -> None:
         await process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

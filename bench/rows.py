@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bench.clients import Results
+from bench.engines import ENGINE, LLAMA
 from bench.results import Row, Samples, Target
 from bench.workloads import Rates, Workload
 
-LLAMA, ENGINE = "llama.cpp", "engine"
 # Ratio to llama.cpp as clients of the product see it.
 AGAINST_LLAMA = {"prompt": 1.8, "stream": 1.0, "together": 1.3}
 AGAINST_ENGINE = {"together": 0.92}
+# The same of our engine, which does not draft there.
+ENGINE_AGAINST_LLAMA = {"prompt": 2.0, "stream": 1.1, "together": 1.6, "wide": 1.6}
+LEAST_SERVED = {1: 1.2, 4: 2.0, 16: 2.0}
+LONGEST_FIRST = 1.0
+LEAST_WITH_ALL_PARAMETERS = 0.92
+LONGEST_LOAD, LONGEST_START = 1.0, 5.0
+MOST_WEIGHTS = 1.5
 LARGEST_FOLLOW_UP = 0.15
 LEAST_SPEED_UP = {"repeats": 1.8, "ordinary": 0.95}
 LONGEST_PAUSE = 0.15
@@ -26,13 +34,51 @@ def rate_rows(workloads: Sequence[Workload], rates: Rates, product: str) -> list
         pairs = (
             (product, LLAMA, AGAINST_LLAMA.get(workload.key)),
             (product, ENGINE, AGAINST_ENGINE.get(workload.key)),
-            (ENGINE, LLAMA, None),
+            (ENGINE, LLAMA, ENGINE_AGAINST_LLAMA.get(workload.key)),
         )
         for ours, against, bound in pairs:
+            if ours not in samples:
+                continue
             title = workload.title if ours == product else f"{workload.title}, {ours} alone"
             target = None if bound is None else Target(bound, at_least=True)
             rows.append(Row(title, "tok/s", samples[ours], samples[against], target))
     return rows
+
+
+def server_rows(results: Results, product: str, server: str) -> list[Row]:
+    """By number of clients: tokens a second, then the median and the 99th percentile of the time to the first one."""
+    rows = []
+    for clients, served in results.items():
+        title = f"{clients} client{'s' * (clients > 1)}"
+        ours, theirs = (Samples(name, served[name].rates, True) for name in (product, server))
+        rows.append(Row(f"{title}, together", "tok/s", ours, theirs, Target(LEAST_SERVED[clients], at_least=True)))
+        for share in (50, 99):
+            ours, theirs = (Samples(name, [served[name].percentile(share)], False) for name in (product, server))
+            rows.append(
+                Row(f"{title}, first token, p{share}", "s", ours, theirs, Target(LONGEST_FIRST, at_least=False))
+            )
+    return rows
+
+
+def sampling_row(everything: Samples, greedy: Samples) -> Row:
+    target = Target(LEAST_WITH_ALL_PARAMETERS, at_least=True)
+    return Row("16 streams, all sampling parameters", "tok/s", everything, greedy, target)
+
+
+def loading_rows(seconds: Samples, sizes: Samples, starts: Samples, file_size: int) -> list[Row]:
+    """sizes: bytes. file_size: of the model's file, in bytes."""
+    megabytes = Samples("engine", [size / 1e6 for size in sizes.values], False)
+    return [
+        Row("loading the converted model", "s", seconds, None, Target(LONGEST_LOAD, at_least=False)),
+        Row(
+            "memory of the loaded model",
+            "MB",
+            megabytes,
+            Samples("the file", [file_size / 1e6], False),
+            Target(MOST_WEIGHTS, at_least=False),
+        ),
+        Row("second start until ready", "s", starts, None, Target(LONGEST_START, at_least=False)),
+    ]
 
 
 def follow_up_row(follow_up: Samples, cold: Samples) -> Row:

@@ -77,12 +77,13 @@ class SseClient:
         body = {
             "instructions": prompt.instructions,
             "input": prompt.text,
-            "previous_response_id": previous,
             "max_output_tokens": max_tokens,
             "temperature": 0,
             "stream": True,
             **parameters,
         }
+        if previous is not None:
+            body["previous_response_id"] = previous
         start = time.perf_counter() if start is None else start
         async with self._session.post(self._url, data=orjson.dumps(body), headers=HEADERS) as reply:
             if reply.status != 200:

@@ -72,6 +72,8 @@ WORKLOADS = (
     Workload("together", "16 streams together", 16, 64, OUTPUT_LENGTH, total_rate),
 )
 
+WIDE = Workload("wide", "32 streams together", 32, 64, OUTPUT_LENGTH, total_rate)
+
 Rates = Mapping[str, Mapping[str, list[float]]]
 """Tokens a second: by workload key, by system name, one for each repetition."""
 

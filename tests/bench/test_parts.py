@@ -5,16 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import conversation, memory
+from bench import clients, conversation, memory, parts
 from bench.accuracy import accuracy_of
+from bench.clients import Served
+from bench.engines import ENGINE, LLAMA
 from bench.machine import commit, cpu_model
 from bench.options import GROWTH_REQUESTS, PARTS, REPEAT, parse
 from bench.product import plain_environ
 from bench.protocol import Stream
 from bench.results import Samples
-from bench.rows import ENGINE, LLAMA, follow_up_row, growth_row, peak_row, rate_rows
+from bench.rows import follow_up_row, growth_row, loading_rows, peak_row, rate_rows, sampling_row, server_rows
 from bench.sse_client import Answer
-from bench.workloads import WORKLOADS, WorkloadError
+from bench.workloads import WIDE, WORKLOADS, WorkloadError
 
 
 def test_every_part_is_measured_fully_unless_flags_say_otherwise() -> None:
@@ -23,6 +25,10 @@ def test_every_part_is_measured_fully_unless_flags_say_otherwise() -> None:
     quick = parse(["--quick", "--only", "prompt,memory"])
     assert (quick.only, quick.repeat, quick.growth_requests) == (frozenset({"prompt", "memory"}), 1, 100)
     assert parse(["--quick", "--repeat", "3"]).repeat == 3
+
+
+def test_each_part_that_can_be_asked_for_is_one_that_can_be_run() -> None:
+    assert {*parts.PARTS, *(workload.key for workload in WORKLOADS)} == set(PARTS)
 
 
 @pytest.mark.parametrize("argv", [["--only", "prompt,weather"], ["--repeat", "0"], ["--repeat", "many"], ["--loud"]])
@@ -38,11 +44,35 @@ def test_each_workload_is_held_to_the_targets() -> None:
     judged = [(row.measure, row.against and row.against.name, str(row.target), row.met) for row in rows if row.target]
     assert judged == [
         ("prompt of 512 tokens", LLAMA, "≥ 1.8", True),
+        ("prompt of 512 tokens, engine alone", LLAMA, "≥ 2", True),
         ("one stream of 128 tokens", LLAMA, "≥ 1", True),
+        ("one stream of 128 tokens, engine alone", LLAMA, "≥ 1.1", True),
         ("16 streams together", LLAMA, "≥ 1.3", True),
         ("16 streams together", ENGINE, "≥ 0.92", False),
+        ("16 streams together, engine alone", LLAMA, "≥ 1.6", True),
     ]
     assert len(rows) == 9
+
+
+def test_a_workload_of_the_engines_alone_is_one_line() -> None:
+    [row] = rate_rows([WIDE], {WIDE.key: {LLAMA: [100.0], ENGINE: [159.0]}}, "product")
+    assert (row.measure, str(row.target), row.met) == ("32 streams together, engine alone", "≥ 1.6", False)
+
+
+def test_a_server_is_judged_by_its_rate_and_by_how_long_first_tokens_take() -> None:
+    served = {"ours": Served([120.0], [0.1, 0.2, 0.9]), "theirs": Served([100.0], [0.2, 0.3, 0.8])}
+    rows = server_rows({1: served}, "ours", "theirs")
+    assert [(row.measure, row.met) for row in rows] == [
+        ("1 client, together", True),
+        ("1 client, first token, p50", True),
+        ("1 client, first token, p99", False),
+    ]
+
+
+def test_answers_of_a_server_that_end_early_are_not_timed() -> None:
+    clients.check("a server", [Stream(1, 2, 2, clients.OUTPUT_LENGTH)])
+    with pytest.raises(WorkloadError, match="a server: 100 tokens, not 192"):
+        clients.check("a server", [Stream(1, 2, 2, 50), Stream(1, 2, 2, 50)])
 
 
 def test_sizes_and_shares_are_held_to_the_targets() -> None:
@@ -50,6 +80,9 @@ def test_sizes_and_shares_are_held_to_the_targets() -> None:
     assert follow_up_row(Samples("follow-up", [0.3], False), cold).met is True
     assert follow_up_row(Samples("follow-up", [0.31], False), cold).met is False
     assert [peak_row(size).met for size in (1.3e9, 1.301e9)] == [True, False]
+    assert sampling_row(Samples("all", [91.9], True), Samples("greedy", [100.0], True)).met is False
+    loaded = [Samples("engine", [value], False) for value in (0.9, 151e6, 5.1)]
+    assert [row.met for row in loading_rows(loaded[0], loaded[1], loaded[2], 100_000_000)] == [True, False, False]
     assert [growth_row(share, 1000).met for share in (0.02, 0.021)] == [True, False]
 
 

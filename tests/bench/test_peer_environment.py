@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.peer_environment import PeerBuildError, ensure_peers, run_quietly
+from bench.peer_environment import PeerBuildError, Peers, ensure_peers, run_quietly
+
+COMMANDS = 6  # from the virtual environment to the build
 
 
 class Builder:
@@ -21,14 +23,17 @@ class Builder:
         self.ran.append(list(command))
         if command[1:3] == ["-m", "venv"]:
             (self.folder / "bin").mkdir(parents=True)
-        elif self.fail:
+        elif "download" in command:
+            (self.folder / "sources").mkdir()
+            (self.folder / "sources" / "llama.tar.gz").touch()
+        elif command[0] == "cmake" and self.fail:
             raise PeerBuildError("no compiler")
 
 
 @pytest.fixture
 def lock(tmp_path: Path) -> Path:
     path = tmp_path / "peers.lock"
-    path.write_text("engine==1\n")
+    path.write_text("llama-cpp-python==1\nnumpy==1\n")
     return path
 
 
@@ -37,25 +42,32 @@ def builder(tmp_path: Path) -> Builder:
     return Builder(tmp_path / "peers" / "engine")
 
 
-def ensure(builder: Builder, lock: Path) -> Path:
+def ensure(builder: Builder, lock: Path) -> Peers:
     return ensure_peers(builder.folder, lock, builder, lambda line: None)
 
 
 def test_the_environment_is_made_once(builder: Builder, lock: Path) -> None:
-    assert ensure(builder, lock) == ensure(builder, lock) == builder.folder / "bin" / "python"
-    assert [command[1:4] for command in builder.ran] == [
-        ["-m", "venv", str(builder.folder)],
-        ["-m", "pip", "install"],
-    ]
-    assert builder.ran[1][-2:] == ["-r", str(lock)]
+    peers = ensure(builder, lock)
+    assert ensure(builder, lock) == peers
+    assert peers.python == builder.folder / "bin" / "python"
+    assert peers.server.parent == peers.libraries == builder.folder / "build" / "bin"
+    assert [command[0] for command in builder.ran[-3:]] == ["tar", "cmake", "cmake"]
+    assert len(builder.ran) == COMMANDS
+
+
+def test_library_and_server_are_compiled_from_the_sources_of_the_pinned_package(builder: Builder, lock: Path) -> None:
+    ensure(builder, lock)
+    [download] = [command for command in builder.ran if "download" in command]
+    assert download[-1] == "llama-cpp-python==1"
+    assert [command[-1] for command in builder.ran if "--target" in command] == ["llama-server"]
 
 
 def test_another_lock_file_makes_it_anew(builder: Builder, lock: Path) -> None:
     ensure(builder, lock)
     (builder.folder / "old").touch()
-    lock.write_text("engine==2\n")
+    lock.write_text("llama-cpp-python==2\n")
     ensure(builder, lock)
-    assert len(builder.ran) == 4
+    assert len(builder.ran) == 2 * COMMANDS
     assert not (builder.folder / "old").exists()
 
 
@@ -65,7 +77,7 @@ def test_a_build_that_failed_is_tried_again(builder: Builder, lock: Path) -> Non
         ensure(builder, lock)
     builder.fail = False
     ensure(builder, lock)
-    assert len(builder.ran) == 4
+    assert builder.ran[-COMMANDS][1:3] == ["-m", "venv"]
 
 
 def test_a_failure_shows_the_last_lines() -> None:
