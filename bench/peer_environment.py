@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.machine import cores
+
 HERE = Path(__file__).parent
 PACKAGE = "llama-cpp-python"
 # What the package would compile is compiled here, together with the server.
@@ -95,7 +97,7 @@ def _commands(folder: Path, python: Path, lock: Path) -> Iterator[Sequence[str]]
     [archive] = sources.glob("*.tar.gz")
     yield ["tar", "-xzf", str(archive), "-C", str(sources), "--strip-components", "1"]
     yield ["cmake", "-S", str(sources / "vendor" / "llama.cpp"), "-B", str(build), *BUILD_FLAGS]
-    yield ["cmake", "--build", str(build), "--parallel", "--target", "llama-server"]
+    yield ["cmake", "--build", str(build), "--parallel", str(cores()), "--target", "llama-server"]
 
 
 @contextmanager
