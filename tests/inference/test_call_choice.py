@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from inference.call_choice import OPENINGS, CallChoice, openings_of
+from inference.call_choice import CERTAIN, OPENINGS, CallChoice, beginnings_of, openings_of
 from inference.fakes import ScriptedRunner
 from inference.runner import Logits
 from inference.types import FinishReason, GenerationRequest
@@ -33,8 +33,9 @@ class Only:
         self._left -= 1
 
 
-def choice(threshold: float, openings: tuple[int, ...] = (0, 1)) -> CallChoice:
-    return CallChoice(Only(2), Only(3), openings, threshold)
+def choice(threshold: float) -> CallChoice:
+    """Calls with token 2, says token 3."""
+    return CallChoice(Only(2), Only(3), np.array([0, 1]), np.array([1]), threshold)
 
 
 @pytest.mark.parametrize(
@@ -71,13 +72,32 @@ def test_what_was_chosen_at_the_first_token_holds_to_the_end() -> None:
 
 @pytest.mark.parametrize(("threshold", "text"), [(-1e9, "CC"), (1e9, "WW")])
 def test_the_engine_answers_on_the_chosen_way(threshold: float, text: str) -> None:
-    constraint = CallChoice(Only(*spell("C")), Only(*spell("W")), (1, 2), threshold)
+    none = np.array([], np.intp)
+    constraint = CallChoice(Only(*spell("C")), Only(*spell("W")), np.array([1, 2]), none, threshold)
     request = GenerationRequest("a", (1, 2, 3), replace(GREEDY, max_tokens=9), constraint=constraint)
     output = generate(ScriptedRunner(), request)["a"]
     assert (output.text, output.finish) == (text, FinishReason.STOP)
 
 
-def test_openings_are_the_tokens_that_read_exactly_so() -> None:
-    table = [b"", b"<", b" <", b'{"', b'{"a', b"JSON", b"hello"]
-    assert openings_of(table) == (1, 3, 5)
+@pytest.mark.parametrize(("probability", "token"), [(CERTAIN + 0.01, 2), (CERTAIN - 0.01, 3)])
+def test_a_model_that_is_certain_of_the_tag_is_followed_whatever_the_score(probability: float, token: int) -> None:
+    row = np.log(np.array([(1 - probability) / 3, probability, *[(1 - probability) / 3] * 2], np.float32))
+    choice(math.inf).mask(row)
+    assert np.flatnonzero(np.isfinite(row)).tolist() == [token]
+
+
+def test_words_do_not_begin_with_the_tag_and_may_say_it_later() -> None:
+    chosen = CallChoice(Only(2), Only(1), np.array([0]), np.array([1]), math.inf)
+    first, second = np.array(EVEN, np.float32), np.array(EVEN, np.float32)
+    chosen.mask(first)
+    assert not np.isfinite(first).any()
+    chosen.accept(1)
+    chosen.mask(second)
+    assert np.flatnonzero(np.isfinite(second)).tolist() == [1]
+
+
+def test_openings_and_beginnings_are_found_by_what_tokens_read_as() -> None:
+    table = [b"", b"<", b" <", b'{"', b'{"a', b"JSON", b"<tag", b"<tag>x"]
+    assert openings_of(table).tolist() == [1, 3, 5]
+    assert beginnings_of(table, "<tag>").tolist() == [1, 6]
     assert len(set(OPENINGS)) == len(OPENINGS)
