@@ -18,6 +18,7 @@ from answerd.v1.model_pb2 import GetModelRequest, ListModelsRequest, ListModelsR
 from answerd.v1.response_pb2 import Response
 from answerd.v1.responses_service_pb2_grpc import ResponsesServiceStub
 from answerd.v1.stored_response_pb2 import (
+    CancelResponseRequest,
     DeleteResponseRequest,
     DeleteResponseResponse,
     GetResponseRequest,
@@ -93,7 +94,8 @@ class ServiceClient:
         self._health = health_pb2_grpc.HealthStub(channel)
 
     def create(self, request: CreateResponseRequest, metadata: Metadata) -> AbstractAsyncContextManager[EventStream]:
-        """Starts a response; leaving the context before its events have ended cancels it."""
+        """Starts a response; leaving the context before its events have ended cancels it, unless it is one in the
+        background, of which there is one event."""
         return _leaving_cancels(EventStream(self._stub.CreateResponse(request, metadata=tuple(metadata))))
 
     def follow(self, request: StreamResponseRequest, metadata: Metadata) -> AbstractAsyncContextManager[EventStream]:
@@ -102,6 +104,9 @@ class ServiceClient:
 
     async def get(self, request: GetResponseRequest, metadata: Metadata) -> Response:
         return await _result(self._stub.GetResponse(request, metadata=tuple(metadata)))
+
+    async def cancel(self, request: CancelResponseRequest, metadata: Metadata) -> Response:
+        return await _result(self._stub.CancelResponse(request, metadata=tuple(metadata)))
 
     async def delete(self, request: DeleteResponseRequest, metadata: Metadata) -> DeleteResponseResponse:
         return await _result(self._stub.DeleteResponse(request, metadata=tuple(metadata)))

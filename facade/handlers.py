@@ -17,7 +17,12 @@ from answerd.v1.input_items_pb2 import ListInputItemsRequest
 from answerd.v1.input_tokens_pb2 import CountInputTokensRequest
 from answerd.v1.model_pb2 import GetModelRequest
 from answerd.v1.response_pb2 import Response
-from answerd.v1.stored_response_pb2 import DeleteResponseRequest, GetResponseRequest, StreamResponseRequest
+from answerd.v1.stored_response_pb2 import (
+    CancelResponseRequest,
+    DeleteResponseRequest,
+    GetResponseRequest,
+    StreamResponseRequest,
+)
 from facade.blame import clients_words
 from facade.body import parse_object, read_body
 from facade.client import ServiceClient
@@ -68,6 +73,9 @@ class Handlers:
             with clients_words(wanted.keys):
                 first = await first_event(stream)
             _note_response(request, first)
+            if first.created.response.background:
+                await stream.finish()
+                return await self._background(request, first, wanted.stream)
             if wanted.stream:
                 return await self._streams.send(request, Follower(stream), first, chunks=wanted.chunks)
             return await self._fold(request, Follower(stream), first)
@@ -79,6 +87,12 @@ class Handlers:
         if isinstance(message, StreamResponseRequest):
             return await self._replay(request, message)
         return _json(write_whole_response(await self._client.get(message, metadata_of(request))))
+
+    async def cancel_response(self, request: web.Request) -> web.Response:
+        """POST /v1/responses/{id}/cancel"""
+        response_id = _path_id(request, "Response with ID '{}' not found.", "RESPONSE_NOT_FOUND")
+        reply = await self._client.cancel(CancelResponseRequest(id=response_id), metadata_of(request))
+        return _json(write_whole_response(reply))
 
     async def delete_response(self, request: web.Request) -> web.Response:
         """DELETE /v1/responses/{id}"""
@@ -129,6 +143,14 @@ class Handlers:
     def _refuse_while_stopping(self) -> None:
         if self._drain.stopping:
             raise ApiError("UNAVAILABLE", "The server is stopping. Try again in a moment.")
+
+    async def _background(self, request: web.Request, created: ResponseEvent, streamed: bool) -> web.StreamResponse:
+        response = created.created.response
+        if not streamed:
+            return _json(write_whole_response(response))
+        message = StreamResponseRequest(id=response.id, starting_after=created.sequence_number)
+        async with self._client.follow(message, metadata_of(request)) as stream:
+            return await self._streams.send(request, Follower(stream), created)
 
     async def _replay(self, request: web.Request, message: StreamResponseRequest) -> web.StreamResponse:
         # What a part of a stream does not tell of the response is needed if the rest of it breaks off.

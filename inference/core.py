@@ -111,6 +111,9 @@ class EngineCore:
             if chunk.start == chunk.sequence.cached:
                 self._stats.cached_tokens += chunk.start
             self._scheduler.read(chunk, result.chunk_seconds)
+            if chunk.start == chunk.sequence.cached and not chunk.sequence.prefilled:
+                # It takes a while until a long prompt is read: whoever waits learns that it has begun.
+                self.outputs.append((chunk.sequence.id, Output("", 0, chunk.sequence.cached, None)))
         for sequence, sampled in result.first:
             if sampled.token != NOT_A_NUMBER:
                 self._accept(sequence, sampled)

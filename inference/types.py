@@ -49,6 +49,7 @@ class FinishReason(Enum):
 class Output:
     """One sequence's share of one step, or of several steps merged.
 
+    An output without text or tokens says that the first chunk of a long prompt was read.
     text: what may be shown; never half a character, never part of a stop text.
     tokens: tokens sampled, an end token included. cached_tokens: prompt tokens whose computation was
     reused; the same in every output of a request once its prompt has begun. finish: set in exactly one

@@ -12,6 +12,7 @@ from answerd.v1.tool_choice_pb2 import ToolChoiceMode
 from answerd.v1.truncation_pb2 import Truncation
 from service.sampling import DEFAULT_TEMPERATURE, DEFAULT_TOP_P
 
+_QUEUED, _IN_PROGRESS = ResponseStatus.RESPONSE_STATUS_QUEUED, ResponseStatus.RESPONSE_STATUS_IN_PROGRESS
 # Efforts that Open Responses does not know are shown as the nearest one that it does.
 SHOWN_EFFORT: Mapping[int, ReasoningEffort.ValueType] = {
     ReasoningEffort.REASONING_EFFORT_MINIMAL: ReasoningEffort.REASONING_EFFORT_LOW,
@@ -20,14 +21,14 @@ SHOWN_EFFORT: Mapping[int, ReasoningEffort.ValueType] = {
 
 
 def initial_response(request: CreateResponseRequest, *, id: str, model: str, created_at: int) -> Response:
-    """The response to a validated request: in progress, without output or usage.
+    """The response to a validated request: in progress, or queued in the background, without output or usage.
 
     model: name of the served model. created_at: seconds since 1970-01-01 UTC.
     """
     response = Response(
         id=id,
         created_at=created_at,
-        status=ResponseStatus.RESPONSE_STATUS_IN_PROGRESS,
+        status=_QUEUED if request.background else _IN_PROGRESS,
         model=model,
         tools=request.tools,
         parallel_tool_calls=request.parallel_tool_calls if request.HasField("parallel_tool_calls") else True,

@@ -157,6 +157,10 @@ def item_not_found(item_id: str) -> ServiceError:
     return ServiceError(Reason.ITEM_NOT_FOUND, f"Item with ID {quoted(item_id)} not found.", param="input")
 
 
+def not_cancellable() -> ServiceError:
+    return ServiceError(Reason.NOT_CANCELLABLE, "Cannot cancel a synchronous response.")
+
+
 def model_not_found(model: str) -> ServiceError:
     message = f"The model {quoted(model)} does not exist; 'default' is always served."
     return ServiceError(Reason.MODEL_NOT_FOUND, message, param="model")

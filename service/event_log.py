@@ -33,8 +33,8 @@ class EventLog:
 
     def append(self, events: Sequence[ResponseEvent]) -> None:
         assert not self._closed, "nothing follows the last event"
-        self._events += events
         if events:
+            self._events += events
             self.wake()
 
     def wake(self) -> None:

@@ -32,7 +32,8 @@ log = get_logger("service.generation")
 class RunningResponse:
     """One response while it runs, from `begin` to its end.
 
-    It goes on while somebody iterates `events`; those who `follow` it see the same events and change nothing.
+    It goes on while somebody iterates `events`, and in the background whether or not; those who `follow` it see the
+    same events and change nothing.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class RunningResponse:
         """response: as admitted. bytes_of: what a token id reads as. recorder: None if it is not to be stored.
         background: carries the response on while nobody reads. now: seconds since 1970."""
         self.id, self.owner = response.id, owner
+        self.is_background = response.background
         self._lifecycle = Lifecycle(response, len(choices))
         self._choices = choices
         self._prompt_tokens, self._bytes_of = prompt_tokens, bytes_of
@@ -115,13 +117,19 @@ class RunningResponse:
             self._pump.cancel()
             self._end(self._cut or Cancelled())
 
+    async def cancel(self) -> Response:
+        """Ends it as cancelled, unless it has ended otherwise; the response in its final state, which is stored."""
+        self.cut(Cancelled())
+        await self._log.closed()
+        return self._lifecycle.snapshot()
+
     def begin(self) -> None:
         """Stores the response and carries it on to its end. To be called once, at its admission."""
         self._background.start(self._create())
 
     async def events(self) -> AsyncGenerator[ResponseEvent, None]:
         """All events, for a caller whose response this is: when the last of them closes the generator, or their task
-        is cancelled, the response is cancelled and stored as such, unless it has ended.
+        is cancelled, the response is cancelled and stored as such, unless it has ended or runs in the background.
 
         Raises StoreError before the first event if the response could not be stored at all.
         """
@@ -132,7 +140,7 @@ class RunningResponse:
         finally:
             # Nothing here may wait: a closed generator gets no chance to.
             self._callers -= 1
-            if not self._callers:
+            if not self._callers and not self.is_background:
                 self.leave()
 
     def follow(self, after: int = -1) -> AsyncIterator[ResponseEvent]:
@@ -175,6 +183,8 @@ class RunningResponse:
                 self._take(index, output)
 
     def _take(self, index: int, output: Output) -> None:
+        if output.finish is None or output.tokens:  # else it ended before it began
+            self._log.append(self._lifecycle.begin())
         self._choices[index].take(output)
         if output.finish is not None:
             self._finish(output.finish)

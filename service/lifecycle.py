@@ -62,13 +62,13 @@ _INCOMPLETE_REASON = {
 class Lifecycle:
     """One response with the items of each choice, from `created` to its last event.
 
-    The calls are `start`, any number of `take` and, for a choice that ends before others, `close`, one `end`, then
-    `last_event`. Between `end` and `last_event`, `fail` may turn the ending into a failure: the answer is whole, but
-    something after the generation went wrong.
+    The calls are `start`, `begin`, any number of `take` and, for a choice that ends before others, `close`, one `end`,
+    then `last_event`. Between `end` and `last_event`, `fail` may turn the ending into a failure: the answer is whole,
+    but something after the generation went wrong.
     """
 
     def __init__(self, response: Response, choices: int = 1, new_id: NewId = new_item_id) -> None:
-        """response: as admitted, in progress and without output; it is copied."""
+        """response: as admitted, queued or in progress, and without output; it is copied."""
         self._response = Response()
         self._response.CopyFrom(response)
         self._output: list[GrowingItem] = []  # in the order of output_index
@@ -86,12 +86,18 @@ class Lifecycle:
         return self._response.status
 
     def start(self) -> list[ResponseEvent]:
-        """The first two events."""
+        """The first two events: the second says whether it is queued or in progress."""
         snapshot = event_pb2.ResponseSnapshot(response=self._response)
-        return [
-            ResponseEvent(sequence_number=self._number(), created=snapshot),
-            ResponseEvent(sequence_number=self._number(), in_progress=snapshot),
-        ]
+        queued = self._response.status == ResponseStatus.RESPONSE_STATUS_QUEUED
+        second = ResponseEvent(queued=snapshot) if queued else ResponseEvent(in_progress=snapshot)
+        return self._numbered([ResponseEvent(created=snapshot), second])
+
+    def begin(self) -> list[ResponseEvent]:
+        """The model reads or writes. The event that says so, if the response was queued until now."""
+        if self._response.status != ResponseStatus.RESPONSE_STATUS_QUEUED:
+            return []
+        self._response.status = ResponseStatus.RESPONSE_STATUS_IN_PROGRESS
+        return self._numbered([ResponseEvent(in_progress=event_pb2.ResponseSnapshot(response=self._response))])
 
     def is_next(self, choice: int) -> bool:
         """Whether the choice may open items: those of several choices follow each other, each choice's message after

@@ -20,6 +20,7 @@ from answerd.v1.model_pb2 import GetModelRequest, ListModelsRequest, ListModelsR
 from answerd.v1.response_pb2 import Response
 from answerd.v1.responses_service_pb2_grpc import ResponsesServiceServicer
 from answerd.v1.stored_response_pb2 import (
+    CancelResponseRequest,
     DeleteResponseRequest,
     DeleteResponseResponse,
     GetResponseRequest,
@@ -28,7 +29,7 @@ from answerd.v1.stored_response_pb2 import (
 from service.admission import Admission
 from service.background import Background
 from service.calls import current_call
-from service.errors import previous_response_not_found, response_not_found, unavailable
+from service.errors import not_cancellable, previous_response_not_found, response_not_found, unavailable
 from service.input_items import input_page
 from service.models.catalogue import Models
 from service.recovery import LAST_WRITE_FAILED, fail_record
@@ -70,6 +71,8 @@ class ResponsesServicer(ResponsesServiceServicer):
             async with aclosing(running.events()) as events:
                 async for event in events:
                     yield event
+                    if running.is_background:
+                        break
         except ParentNotFound:
             # Deleted between the reading of the history and the writing of the record.
             raise previous_response_not_found(request.previous_response_id) from None
@@ -102,8 +105,17 @@ class ResponsesServicer(ResponsesServiceServicer):
     async def GetModel(self, request: GetModelRequest, context: Context) -> Model:
         return self._served().card(request.id)
 
-    async def CancelResponse(self, request: object, context: Context) -> Any:
-        return await _refuse("CancelResponse", context)
+    async def CancelResponse(self, request: CancelResponseRequest, context: Context) -> Response:
+        owner = current_call().owner
+        running = self._running.find(owner, request.id)
+        if running is None:
+            ended = await self._stored_response(owner, request.id)
+            if not ended.background:
+                raise not_cancellable()
+            return ended
+        if not running.is_background:
+            raise not_cancellable()
+        return await running.cancel()
 
     async def StreamResponse(self, request: StreamResponseRequest, context: Context) -> AsyncIterator[ResponseEvent]:
         check_stream(request)

@@ -65,7 +65,6 @@ UNSUPPORTED: tuple[NotYet, ...] = (
     _item("function_call"),
     _item("function_call_output"),
     _item("compaction"),
-    _when("background", lambda request: request.background),
     NotYet("include", _includes),
     _when("tools", lambda request: len(request.tools) > 0),
     _when("tool_choice", _constrains_tools),

@@ -46,6 +46,12 @@ def is_answer(output: str) -> None:
     is_ended(json.loads(output))
 
 
+def is_cancelled(output: str) -> None:
+    response = json.loads(output)
+    validate_response(response)
+    assert (response["status"], response["background"]) == ("cancelled", True)
+
+
 def is_follow_up(output: str) -> None:
     is_answer(output)
     assert json.loads(output)["previous_response_id"].startswith("resp_")
@@ -124,6 +130,7 @@ CHECKS: tuple[tuple[str, Callable[[str], None]], ...] = (
     (r'"stream": true', is_stream),
     (r'\?stream=true"$', is_stream),
     (r"starting_after=3", is_rest_of_stream),
+    (r"^curl .*/cancel$", is_cancelled),
     (r"^curl .*previous_response_id", is_follow_up),
     (r"^curl .*/v1/responses -H", is_answer),
     (r"^curl .*/input_tokens -H", is_count("input_tokens")),

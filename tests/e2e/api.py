@@ -10,7 +10,7 @@ from typing import Any, Self
 import httpx2
 
 from tests.support.replies import CheckedTransport
-from tests.support.sse import DONE, parse_frame
+from tests.support.sse import DONE, parse_frame, parse_frames
 
 STORY = "Write a very long story."
 SECONDS = 60.0
@@ -103,6 +103,12 @@ class Api:
         assert reply.status_code == 200, reply.text
         response: dict[str, Any] = reply.json()
         return response
+
+    def replay(self, response_id: str, **query: int) -> list[dict[str, Any]]:
+        """The events of a stored response, told again."""
+        reply = self.http.get(f"/v1/responses/{response_id}", params={"stream": "true", **query})
+        assert reply.status_code == 200, reply.text
+        return parse_frames(reply.content)
 
     def refused(self, **body: Any) -> httpx2.Response:
         """The reply to a request that must not succeed."""

@@ -76,7 +76,7 @@ CASES = [
     wrong("two spellings", "invalid_value", "max_tokens", max_output_tokens=16, max_tokens=17),
     wrong("the second of two faults", "invalid_value", "temperature", temperature=9, top_p=9),
     wrong("tools", "unsupported_parameter", "tools", tools=[{"type": "function", "name": "f", "parameters": {}}]),
-    wrong("background", "unsupported_parameter", "background", background=True),
+    wrong("background", "invalid_value", "background", background=True, store=False),
     wrong("a key of OpenAI", "unsupported_parameter", "conversation", conversation="conv_1"),
     wrong("an image", "unsupported_content", "input[0].content[1]", input=part(type="input_image", image_url="x:")),
     wrong("a file", "unsupported_content", "input[0].content[1]", input=part(type="input_file", file_url="file:///")),

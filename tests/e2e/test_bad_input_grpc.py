@@ -35,7 +35,7 @@ CASES: list[tuple[dict[str, Any], grpc.StatusCode, str, str]] = [
     ({"maxOutputTokens": 0}, INVALID, "INVALID_VALUE", "max_output_tokens"),
     ({"stop": [""]}, INVALID, "INVALID_VALUE", "stop[0]"),
     ({"truncation": 99}, INVALID, "INVALID_VALUE", "truncation"),
-    ({"background": True}, INVALID, "UNSUPPORTED_PARAMETER", "background"),
+    ({"background": True, "store": False}, INVALID, "INVALID_VALUE", "background"),
     ({"model": "gpt-4o"}, NOT_FOUND, "MODEL_NOT_FOUND", "model"),
     ({"previousResponseId": UNKNOWN}, NOT_FOUND, "PREVIOUS_RESPONSE_NOT_FOUND", "previous_response_id"),
 ]

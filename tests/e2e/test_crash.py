@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from tests.e2e.api import STORY, Api, Stream
 from tests.e2e.conftest import Start
@@ -21,6 +22,20 @@ def kill_the_service_in_mid_stream(server: Server, stream: Stream) -> None:
     while time.monotonic() < deadline:
         stream.read_text(1)
     os.kill(server.pid_of("service"), signal.SIGKILL)
+
+
+def assert_is_told_again(delivered: list[dict[str, Any]], replayed: list[dict[str, Any]]) -> None:
+    """What was delivered before the last write, and then the end that the next start made of it."""
+    written = replayed[:-5]
+    assert written == delivered[: len(written)]
+    assert [event["type"] for event in written[-2:]] == ["response.output_text.delta"] * 2
+    assert [event["type"] for event in replayed[-5:]] == [
+        "response.output_text.done",
+        "response.content_part.done",
+        "response.output_item.done",
+        "error",
+        "response.failed",
+    ]
 
 
 def test_after_a_kill_streams_end_as_failed_and_the_next_start_knows_what_there_was(start: Start) -> None:
@@ -47,6 +62,10 @@ def test_after_a_kill_streams_end_as_failed_and_the_next_start_knows_what_there_
         assert (broken["status"], broken["output"][-1]["status"]) == ("failed", "incomplete")
         assert broken["output_text"]
         assert stream.text.startswith(broken["output_text"])
+        replayed = api.replay(stream.id)
+        assert_is_told_again(stream.seen, replayed)
+        assert {**replayed[-1]["response"], "output_text": broken["output_text"]} == broken
+        assert api.replay(stream.id, starting_after=stream.seen[-1]["sequence_number"]) == replayed[-5:]
         assert api.create(previous_response_id=finished["id"])["output_text"]
         refused = api.refused(previous_response_id=stream.id).json()["error"]
     assert (refused["code"], refused["param"]) == ("previous_response_not_usable", "previous_response_id")

@@ -93,6 +93,40 @@ def test_a_refused_request_is_the_exception_of_its_status_with_code_and_param(sd
     assert unknown.value.code == "model_not_found"
 
 
+def test_a_response_in_the_background_is_followed_from_any_event_on(sdk: openai.OpenAI) -> None:
+    text, seen = "", 0
+    with sdk.responses.create(
+        model=MODEL, input="Hello!", max_output_tokens=16, stream=True, background=True
+    ) as stream:
+        for event in stream:
+            seen = event.sequence_number
+            if event.type == "response.created":
+                assert event.response.status == "queued"
+                response_id = event.response.id
+            elif event.type == "response.output_text.delta":
+                text += event.delta
+                break
+    with sdk.responses.retrieve(response_id, stream=True, starting_after=seen) as rest:
+        for event in rest:
+            seen += 1
+            assert event.sequence_number == seen
+            text += event.delta if event.type == "response.output_text.delta" else ""
+    assert event.type in ("response.completed", "response.incomplete")
+    ended = sdk.responses.retrieve(response_id)
+    assert (ended.output_text, ended.background) == (text, True)
+    assert sdk.responses.cancel(response_id) == ended
+
+
+def test_a_response_in_the_background_is_cancelled(sdk: openai.OpenAI) -> None:
+    made = sdk.responses.create(model=MODEL, input="Write a very long story.", max_output_tokens=2000, background=True)
+    assert made.status in ("queued", "in_progress")
+    assert sdk.responses.cancel(made.id).status == "cancelled"
+    assert sdk.responses.retrieve(made.id).status == "cancelled"
+    foreground = sdk.responses.create(model=MODEL, input="Hello!", max_output_tokens=1)
+    with pytest.raises(openai.BadRequestError, match="Cannot cancel a synchronous response"):
+        sdk.responses.cancel(foreground.id)
+
+
 async def test_the_async_client_does_the_same(async_sdk: openai.AsyncOpenAI) -> None:
     async with async_sdk.responses.stream(model=MODEL, input=CAPITAL, temperature=0, max_output_tokens=32) as stream:
         text = "".join([event.delta async for event in stream if event.type == "response.output_text.delta"])

@@ -33,6 +33,7 @@ from answerd.v1.input_tokens_pb2 import CountInputTokensRequest, CountInputToken
 from answerd.v1.model_pb2 import GetModelRequest, ListModelsRequest, ListModelsResponse, Model
 from answerd.v1.response_pb2 import Response
 from answerd.v1.stored_response_pb2 import (
+    CancelResponseRequest,
     DeleteResponseRequest,
     DeleteResponseResponse,
     GetResponseRequest,
@@ -187,8 +188,8 @@ class FakeService(responses_service_pb2_grpc.ResponsesServiceServicer):
             await self._refuse(self.key_refusal, context)
         return Model(id="default")
 
-    async def CancelResponse(self, request: Any, context: Any) -> NoReturn:
-        await self._refuse(NOT_HERE, context)
+    async def CancelResponse(self, request: CancelResponseRequest, context: Any) -> Response:
+        return await self._found(request, context)
 
     async def ListInputItems(self, request: ListInputItemsRequest, context: Any) -> ListInputItemsResponse:
         await self._enter(request, context)

@@ -189,3 +189,17 @@ def test_stats_count_what_was_done() -> None:
     assert stats.prefill_seconds > 0
     assert stats.decode_seconds > 0
     assert (stats.running, stats.waiting, stats.idle_slots) == (0, 0, 2)
+
+
+def test_a_long_prompt_says_when_it_has_begun_and_a_short_one_when_it_speaks() -> None:
+    gate = HeldGate()
+    with running(ScriptedRunner(gate=gate)) as (engine, listener):
+        engine.submit(request("long", prompt=tuple(range(1, 40))))
+        gate.let_through(1)
+        listener.take()
+        assert listener.outputs == {"long": [Output("", 0, 0, None)]}
+        gate.open()
+        listener.until_ended("long")
+        engine.submit(request("short", prompt=(1, 2)))
+        listener.until_ended("short")
+        assert all(output.tokens for output in [*listener.outputs["long"][1:], *listener.outputs["short"]])

@@ -89,7 +89,8 @@ def test_all_faults_are_told_in_document_order() -> None:
         *[message("ROLE_USER")] * 7,
         {"functionCall": {"name": "a b", "callId": "c"}},
     )
-    request = request_of({**broken, "temperature": 3, "minP": 1.5, "topLogprobs": 50, "background": True, "topP": 2})
+    background = {"background": True, "store": False}
+    request = request_of({**broken, "temperature": 3, "minP": 1.5, "topLogprobs": 50, **background, "topP": 2})
     assert [path for path, _ in faults_of(request)] == [
         "input[0].content[1]",
         "input[0].content[2]",
