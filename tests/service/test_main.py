@@ -178,10 +178,14 @@ def test_what_keeps_it_from_starting_is_one_sentence_and_a_status(
 
 async def test_an_engine_that_breaks_for_good_ends_the_service(settings: Settings) -> None:
     """A table with no bytes for the tokens that come breaks the engine itself, not a call of its model."""
+    serving = threading.Event()
 
     class Broken(list[bytes]):
         def __getitem__(self, index: Any) -> Any:
-            raise RuntimeError("broken")
+            # Others read it too: the grammars when the model is loaded, the event loop when a request is admitted.
+            if serving.is_set() and threading.current_thread() is not threading.main_thread():
+                raise RuntimeError("broken")
+            return super().__getitem__(index)
 
     def prepare(spec: ModelSpec, settings: Settings, report: Report) -> PreparedModel:
         loaded = prepare_scripted(spec, settings, report).load()
@@ -191,6 +195,7 @@ async def test_an_engine_that_breaks_for_good_ends_the_service(settings: Setting
     async with grpc.aio.insecure_channel(settings.grpc_address) as channel:
         await channel.channel_ready()
         await until_health_is(channel, SERVING)
+        serving.set()
         events = [event async for event in ResponsesServiceStub(channel).CreateResponse(request(), timeout=WAIT)]
     assert final(events).status == ResponseStatus.RESPONSE_STATUS_FAILED
     with pytest.raises(EngineStopped, match="broke"):
