@@ -20,6 +20,7 @@ PARTS = (
     "follow-up",
     "speculation",
     "sampling",
+    "schema",
     "pause",
     "loading",
     "memory",

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 
 from bench.clients import CLIENTS, measure_clients
+from bench.constrained import NO_DRAFTS, measure_constrained
 from bench.conversation import measure_follow_up
 from bench.engines import start_engine, start_llama
 from bench.llama_server import NAME as LLAMA_SERVER
@@ -30,6 +31,7 @@ from bench.rows import (
     peak_row,
     rate_rows,
     sampling_row,
+    schema_rows,
     server_rows,
     speculation_rows,
 )
@@ -108,6 +110,11 @@ async def sampling(bench: Bench) -> list[Row]:
         return [sampling_row(*await measure_sampling(engine, bench.prompts, bench.options.repeat, bench.say))]
 
 
+async def schema(bench: Bench) -> list[Row]:
+    async with bench.product(*NO_DRAFTS) as product:
+        return schema_rows(await measure_constrained(product.client, bench.prompts, bench.options.repeat, bench.say))
+
+
 async def pause(bench: Bench) -> list[Row]:
     async with bench.product(*LONG_CONTEXT) as product:
         return [pause_row(await measure_pauses(product.client, bench.prompts, bench.options.repeat, bench.say))]
@@ -134,6 +141,7 @@ PARTS: Mapping[str, Callable[[Bench], Awaitable[list[Row]]]] = {
     "follow-up": follow_up,
     "speculation": speculation,
     "sampling": sampling,
+    "schema": schema,
     "pause": pause,
     "loading": loading,
     "memory": memory,

@@ -21,6 +21,7 @@ LONGEST_LOAD, LONGEST_START = 1.0, 5.0
 MOST_WEIGHTS = 1.5
 LARGEST_FOLLOW_UP = 0.15
 LEAST_SPEED_UP = {"repeats": 1.8, "ordinary": 0.95}
+LEAST_WITH_SCHEMA = 0.9
 LONGEST_PAUSE = 0.15
 LARGEST_MEMORY_MB = 1300.0
 LARGEST_GROWTH_PERCENT = 2.0
@@ -92,6 +93,15 @@ def speculation_rows(rates: Mapping[str, tuple[Samples, Samples]]) -> list[Row]:
     return [
         Row(titles[kind], "tok/s", ours, against, Target(LEAST_SPEED_UP[kind], at_least=True))
         for kind, (ours, against) in rates.items()
+    ]
+
+
+def schema_rows(rates: Mapping[str, tuple[Samples, Samples]]) -> list[Row]:
+    """rates: of a stream alone and of one among others, with a schema and without."""
+    titles = {"stream": "one stream held to a JSON schema", "together": "one of 16 streams held to a JSON schema"}
+    return [
+        Row(titles[key], "tok/s", ours, against, Target(LEAST_WITH_SCHEMA, at_least=True))
+        for key, (ours, against) in rates.items()
     ]
 
 
