@@ -10,9 +10,11 @@ from answerd.v1.responses_service_pb2 import DESCRIPTOR as CONTRACT
 from common.settings import settings_table
 from facade import create_request
 from facade.errors import RULES, SERVICE_RULES
+from inference.gguf.block_types import SUPPORTED_TYPES
+from inference.gguf.families import FAMILIES
 from service.errors import CODES, Reason
 from service.validate.unsupported import UNSUPPORTED
-from tests.docs.markdown import Page, code, table
+from tests.docs.markdown import ROOT, Page, code, table
 from tests.docs.terminal import Terminal
 from tests.support.server import Server
 
@@ -54,6 +56,22 @@ def test_the_types_of_errors_follow_the_rule_in_readme() -> None:
     for rule in RULES.values():
         expected = "server_error" if rule.status >= 500 else "invalid_request_error"
         assert rule.type == ("rate_limit_error" if rule.status == 429 else expected)
+
+
+def test_every_family_and_type_of_gguf_files_stands_in_readme() -> None:
+    section = README.sections["Model and provider"]
+    shown = {code(name): models for name, models in table(section, "family of a GGUF file")}
+    assert shown == {name: family.models for name, family in FAMILIES.items()}
+    [types] = re.findall(r"may have the types (.*?)\.", section, re.DOTALL)
+    assert re.findall(r"\b[A-Z]+\d+(?:_\w+)?\b", types) == list(SUPPORTED_TYPES)
+
+
+def test_every_command_of_make_stands_in_contributing() -> None:
+    rows = table(Page("CONTRIBUTING.md").sections["The commands"], "to")
+    named = {target for _, typed in rows for target in re.findall(r"`(?:\w+=\S+ )?make ([\w-]+)", typed)}
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    [phony] = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert named == set(phony.split()) - {"help"}
 
 
 def test_every_unsupported_parameter_stands_in_readme() -> None:

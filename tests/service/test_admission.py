@@ -42,6 +42,12 @@ async def test_a_prompt_that_cannot_fit_is_refused_with_both_numbers(tmp_path: P
         assert (await served.store.counts()).records == 0
 
 
+async def test_a_message_over_the_limit_is_refused_by_grpc_itself(served: Served) -> None:
+    fault = await refusal(served.create("x" * 2**20))
+    assert (fault.code, fault.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "")
+    assert "larger than max" in fault.message
+
+
 async def test_of_more_items_than_fit_none_is_looked_at(tmp_path: Path) -> None:
     async with serving(tmp_path, ANSWERS, context=64) as served:
         request = CreateResponseRequest(input=Input(items=ItemList(items=[Item()] * 63)))
