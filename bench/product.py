@@ -77,9 +77,11 @@ def plain_environ(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def client_session() -> aiohttp.ClientSession:
-    """Without a limit on connections or on the length of an answer."""
+    """Without a limit on connections or on the length of an answer. A connection serves one request: servers close idle
+    ones at the moment they are used again."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None, sock_read=300)
+        connector=aiohttp.TCPConnector(limit=0, force_close=True),
+        timeout=aiohttp.ClientTimeout(total=None, sock_read=300),
     )
 
 
