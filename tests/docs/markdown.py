@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,8 +50,25 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def commands(block: str) -> list[str]:
-    """The commands of a shell block: a line, and those that a backslash at the end of it continues it with."""
-    return [command.strip() for command in re.split(r"(?<!\\)\n", block) if command.strip()]
+    """The commands of a shell block: a line, and those that a backslash or an open quotation continues it with."""
+    found: list[str] = []
+    begun = ""
+    for line in block.splitlines():
+        begun += f"{line}\n"
+        if not line.endswith("\\") and is_closed(begun):
+            found.append(begun.strip())
+            begun = ""
+    assert not begun, f"a command does not end: {begun}"
+    return [command for command in found if command]
+
+
+def is_closed(command: str) -> bool:
+    """Whether every quotation ends."""
+    try:
+        shlex.split(command)
+    except ValueError:
+        return False
+    return True
 
 
 def table(text: str, first_heading: str) -> list[list[str]]:
