@@ -12,7 +12,7 @@ from service.models.models_file import read_models_file
 class ModelSpec:
     """One model that may be served.
 
-    name: what requests call it, or None for the name that the model itself declares. source: a path,
+    name: what requests call it, or None for what its file or folder is called. source: a path,
     `hf:owner/name[:file]`, or None for the packaged model. context: tokens of a slot. at_start: loaded before requests
     are taken, and not only when it is first asked for. setting: where all this was said, as the beginning of a
     sentence.
