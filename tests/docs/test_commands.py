@@ -11,9 +11,8 @@ import pytest
 from answerd.v1.responses_service_pb2 import DESCRIPTOR as CONTRACT
 from tests.docs.markdown import Page, blocks, code, commands, table
 from tests.docs.terminal import Ran, Terminal, at
-from tests.support.event_order import check_events
+from tests.support.event_order import check_events, check_rest
 from tests.support.openresponses import validate_event, validate_response
-from tests.support.replies import check_rest_of_stream
 from tests.support.server import Server, running
 from tests.support.sse import parse_frames
 
@@ -67,7 +66,7 @@ def is_stream(output: str) -> None:
 
 def is_rest_of_stream(output: str) -> None:
     events = parse_frames(output.encode())
-    check_rest_of_stream(events)
+    check_rest(events)
     assert events[0]["sequence_number"] == 4
 
 

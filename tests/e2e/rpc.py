@@ -1,6 +1,6 @@
 """The gRPC API as a test calls it, through the generated stubs; every event and response is checked.
 
-The checkers read JSON, so the facade's writer puts the messages into that form first.
+The checkers read JSON, into which the messages are put by a mapping of the tests' own.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import grpc
 import pytest
@@ -21,15 +21,12 @@ from answerd.v1.event_pb2 import ResponseEvent
 from answerd.v1.response_pb2 import Response
 from answerd.v1.responses_service_pb2_grpc import ResponsesServiceStub
 from answerd.v1.stored_response_pb2 import GetResponseRequest
-from facade.events import EventWriter
-from facade.writer import write_whole_response
+from tests.support.event_json import response_json
 from tests.support.openresponses import validate_response
-from tests.support.replies import check_part_of_stream, check_whole_stream
-from tests.support.sse import parse_frame
+from tests.support.watched_channel import WatchedChannel
 
 SECONDS = 60.0
 STREAMING = ("CreateResponse", "StreamResponse")
-TERMINAL = ("completed", "incomplete", "failed")
 Call = Any  # grpc's class of a call is not generic, and stubs and implementation disagree on its name
 
 
@@ -93,18 +90,13 @@ class RpcStream:
         self.seen.extend(self.call)
         return self
 
-    def check(self) -> None:
-        writer = EventWriter()
-        events = [parse_frame(writer.frame(event).decode().removesuffix("\n\n")) for event in self.seen]
-        whole = bool(self.seen) and self.seen[-1].WhichOneof("event") in TERMINAL
-        (check_whole_stream if whole else check_part_of_stream)(events)
-
 
 class Rpc:
     """A client of one server; `key` is its API key."""
 
     def __init__(self, target: str, key: str | None = None, options: tuple[tuple[str, int], ...] = ()) -> None:
-        self.channel = grpc.insecure_channel(target, options=options)
+        self._watched = WatchedChannel(grpc.insecure_channel(target, options=options))
+        self.channel = cast("grpc.Channel", self._watched)
         self.stub = ResponsesServiceStub(self.channel)
         self.metadata = () if key is None else (("authorization", f"Bearer {key}"),)
 
@@ -115,6 +107,8 @@ class Rpc:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.channel.close()
+        if error is None:
+            self._watched.check()
 
     @contextmanager
     def stream(self, request: CreateResponseRequest) -> Iterator[RpcStream]:
@@ -124,7 +118,6 @@ class Rpc:
             yield stream
         finally:
             stream.call.cancel()
-        stream.check()
 
     def create(self, request: CreateResponseRequest) -> Response:
         """A response that was generated whole."""
@@ -134,7 +127,7 @@ class Rpc:
     def get(self, response_id: str) -> Response:
         request = GetResponseRequest(id=response_id)
         response: Response = self.stub.GetResponse(request, timeout=SECONDS, metadata=self.metadata)
-        validate_response(write_whole_response(response))
+        validate_response(response_json(response))
         return response
 
     def raw_stream(self, method: str, request: bytes) -> Call:

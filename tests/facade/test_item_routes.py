@@ -4,6 +4,7 @@ from typing import Any
 
 import aiohttp
 import grpc
+import httpx2
 import pytest
 from openai import AsyncOpenAI
 
@@ -11,6 +12,7 @@ from answerd.v1.input_items_pb2 import ListInputItemsResponse, ListOrder
 from tests.facade import scripts
 from tests.facade.envelope import error_of
 from tests.facade.fake_service import FakeService, Refusal
+from tests.support.replies import CheckedAsyncTransport
 
 
 async def test_a_page_of_input_items(service: FakeService, url: str, http: aiohttp.ClientSession) -> None:
@@ -52,7 +54,8 @@ async def test_a_query_of_the_wrong_form_is_refused(
 
 async def test_the_sdk_reads_page_after_page(service: FakeService, url: str) -> None:
     service.page = ListInputItemsResponse(data=[scripts.message("Hi")], last_id=scripts.ITEM_ID, has_more=True)
-    async with AsyncOpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0) as client:
+    http_client = httpx2.AsyncClient(transport=CheckedAsyncTransport())
+    async with AsyncOpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0, http_client=http_client) as client:
         seen = []
         async for item in client.responses.input_items.list("resp_1", limit=1):
             seen.append(item.id)
@@ -107,5 +110,6 @@ async def test_a_refusal_names_the_key_that_the_client_sent(
 
 
 async def test_the_sdk_counts(url: str) -> None:
-    async with AsyncOpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0) as client:
+    http_client = httpx2.AsyncClient(transport=CheckedAsyncTransport())
+    async with AsyncOpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0, http_client=http_client) as client:
         assert (await client.responses.input_tokens.count(model="tiny", input="hi")).input_tokens == 7

@@ -26,6 +26,7 @@ from service.models.spec import ModelSpec
 from service.server import Port, Server, bind
 from service.store import Bounds, Record, Store, open_store
 from tests.service.scripted_model import CHATML, END, TOKENIZER, WAIT, Clock, Gate, Script, a_spec, scripted
+from tests.support.watched_channel import watched_channel
 
 if TYPE_CHECKING:  # a name of the stubs only
     from answerd.v1.responses_service_pb2_grpc import ResponsesServiceAsyncStub
@@ -187,7 +188,7 @@ async def serving(
         await server.open(models)
         address = f"127.0.0.1:{port.number}"
         try:
-            async with grpc.aio.insecure_channel(address) as channel:
+            async with watched_channel(address) as channel:
                 stub = ResponsesServiceStub(channel)
                 yield Served(server, loaded[0], store, script, gate, clock, address, stub, channel)
         finally:

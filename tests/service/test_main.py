@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 
 from answerd.v1.create_response_pb2 import CreateResponseRequest
@@ -30,6 +29,7 @@ from tests.service.scripted_service import prepare_scripted
 from tests.service.served import final, read_until, text_of
 from tests.service.test_server import SERVING, until_health_is
 from tests.support.processes import Processes
+from tests.support.watched_channel import watched_channel
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ async def test_it_serves_until_a_stop_signal_and_then_lets_a_response_finish(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     running = asyncio.create_task(run(settings, prepare_scripted))
-    async with grpc.aio.insecure_channel(settings.grpc_address) as channel:
+    async with watched_channel(settings.grpc_address) as channel:
         await channel.channel_ready()
         await until_health_is(channel, SERVING)
         call = ResponsesServiceStub(channel).CreateResponse(request(), timeout=WAIT)
@@ -75,7 +75,7 @@ async def test_a_context_that_the_model_does_not_have_is_told(
         return prepare_scripted(replace(spec, context=512), settings, report)
 
     running = asyncio.create_task(run(settings, prepare))
-    async with grpc.aio.insecure_channel(settings.grpc_address) as channel:
+    async with watched_channel(settings.grpc_address) as channel:
         await channel.channel_ready()
         await until_health_is(channel, SERVING)
     stop()
@@ -94,7 +94,7 @@ async def test_a_cache_that_may_outgrow_the_memory_is_told(
         return replace(prepared, load=lambda: replace(prepared.load(), shortage="Memory may become short."))
 
     running = asyncio.create_task(run(settings, prepare))
-    async with grpc.aio.insecure_channel(settings.grpc_address) as channel:
+    async with watched_channel(settings.grpc_address) as channel:
         await channel.channel_ready()
         await until_health_is(channel, SERVING)
     stop()
@@ -192,7 +192,7 @@ async def test_an_engine_that_breaks_for_good_ends_the_service(settings: Setting
         return PreparedModel(0, lambda: replace(loaded, token_bytes=Broken(loaded.token_bytes)))
 
     running = asyncio.create_task(run(settings, prepare))
-    async with grpc.aio.insecure_channel(settings.grpc_address) as channel:
+    async with watched_channel(settings.grpc_address) as channel:
         await channel.channel_ready()
         await until_health_is(channel, SERVING)
         serving.set()
@@ -206,7 +206,7 @@ async def test_a_second_service_on_the_same_store_is_refused(
     settings: Settings, tmp_path: Path, free_port: Callable[[], int], processes: Processes
 ) -> None:
     running = asyncio.create_task(run(settings, prepare_scripted))
-    async with grpc.aio.insecure_channel(settings.grpc_address) as channel:
+    async with watched_channel(settings.grpc_address) as channel:
         await channel.channel_ready()
         second = started(processes, "service", tmp_path, grpc_port=str(free_port()))
         _, told = await asyncio.to_thread(second.communicate, timeout=WAIT)
@@ -223,7 +223,7 @@ async def test_a_second_stop_signal_ends_a_stuck_service_at_once(
     port = str(free_port())
     process = started(processes, "tests.service.scripted_service", tmp_path, grpc_port=port, log_level="error")
     assert process.stdout is not None
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+    async with watched_channel(f"127.0.0.1:{port}") as channel:
         await channel.channel_ready()
         await until_health_is(channel, SERVING)
         call = ResponsesServiceStub(channel).CreateResponse(request("x" * 200), timeout=WAIT)

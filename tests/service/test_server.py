@@ -24,6 +24,7 @@ from service.store import Bounds, open_store
 from tests.service.conftest import ANSWERS, LONG
 from tests.service.scripted_model import WAIT
 from tests.service.served import Served, bound_port, final, names, read_until, refusal, serving, text_of
+from tests.support.watched_channel import watched_channel
 
 Call = Any  # the stubs know it as generic, grpc does not
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -57,7 +58,7 @@ async def test_before_the_model_is_there_the_server_lives_but_is_not_ready(tmp_p
     async with bound_port() as port:
         server = Server(port, store, 100)
         await server.start()
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port.number}") as channel:
+        async with watched_channel(f"127.0.0.1:{port.number}") as channel:
             stub = ResponsesServiceStub(channel)
             assert await health_of(channel, "") == SERVING
             assert await health_of(channel, SERVICE_NAME) == NOT_SERVING
@@ -144,7 +145,7 @@ async def stalled(folder: Path, **fields: Any) -> AsyncIterator[tuple[Served, Ca
     small_window = [("grpc.http2.lookahead_bytes", 1024), ("grpc.http2.bdp_probe", 0)]
     async with (
         serving(folder, ANSWERS, context=200_000) as served,
-        grpc.aio.insecure_channel(served.address, options=small_window) as channel,
+        watched_channel(served.address, options=small_window) as channel,
     ):
         begun, loop = asyncio.Event(), asyncio.get_running_loop()
 

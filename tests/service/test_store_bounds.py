@@ -26,6 +26,7 @@ from tests.service.scripted_model import WAIT
 from tests.service.scripted_service import prepare_scripted
 from tests.service.served import final
 from tests.service.test_server import SERVING, until_health_is
+from tests.support.watched_channel import watched_channel
 
 if TYPE_CHECKING:  # a name of the stubs only
     from answerd.v1.responses_service_pb2_grpc import ResponsesServiceAsyncStub
@@ -47,7 +48,7 @@ def started(store: str, free_port: Callable[[], int]) -> Start:
         given = {"grpc_port": free_port(), "store": store, "slots": 2, "context": 128, **variables}
         settings = load_settings([], {f"ANSWERD_{name.upper()}": str(value) for name, value in given.items()})
         running = asyncio.create_task(run(settings, prepare_scripted))
-        async with grpc.aio.insecure_channel(settings.grpc_address) as channel:
+        async with watched_channel(settings.grpc_address) as channel:
             await channel.channel_ready()
             await until_health_is(channel, SERVING)
             yield ResponsesServiceStub(channel)

@@ -1,162 +1,158 @@
-"""Checks the order of a response's events as a client sees them, whatever they say.
+"""Checks the order of a response's events as a client sees them, whatever they say, on any recorded stream.
 
-`check_events` takes the JSON objects of one whole stream, without the `[DONE]` of SSE.
+The functions take the JSON objects of SSE, without its `[DONE]`, or of a WebSocket. What an object may look like is the
+schema's matter (openresponses.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from itertools import pairwise
 
-Event: TypeAlias = Mapping[str, Any]
+from tests.support.item_order import ARGUMENTS, PARTS, TEXTS, Event, EventOrderError, ItemLife, require
+
+__all__ = ["SKIPPED", "TERMINAL", "EventOrderError", "check_beginning", "check_events", "check_numbers", "check_rest"]
 
 TERMINAL = {"response.completed": "completed", "response.incomplete": "incomplete", "response.failed": "failed"}
+BEGINNING = ("response.created", "response.queued", "response.in_progress")
 # Where a response was broken off by a crash, the numbers of its last events begin so much further on.
 SKIPPED = 1_000_000_000
-LIFECYCLE = {"response.created", "response.queued", "response.in_progress", *TERMINAL}
-# The delta of each kind of text, the event that ends it, and the key of the whole text in that one.
-TEXTS = {
-    "response.output_text": "text",
-    "response.refusal": "refusal",
-    "response.function_call_arguments": "arguments",
-    "response.reasoning_text": "text",
-    "response.reasoning": "text",
-    "response.reasoning_summary_text": "text",
-}
-
-
-class EventOrderError(AssertionError):
-    """A stream breaks a rule; `str()` says which, and at which event."""
+# What of a response changes from one state to the next; the rest is said once and for all.
+CHANGING = {"status", "completed_at", "output", "output_text", "usage", "error", "incomplete_details"}
 
 
 def check_events(events: Sequence[Event]) -> None:
-    """Raises EventOrderError unless the stream
+    """A whole stream. Raises EventOrderError unless it
 
-    begins with `created` (with an empty output) and has exactly one terminal event, as its last;
+    begins with `created` (with an empty output) and has one terminal event, as its last, with what belongs to it;
     counts its sequence numbers 0, 1, 2, and so on, with one jump where a crash broke it off;
-    keeps the response's id and each item's identity;
+    keeps all of the response that does not change, and each item's identity;
     opens an item before its parts, a part before its deltas, and ends all of them in turn, unless it failed;
-    has deltas that make up the whole text, and a last output of the items that were done.
+    has texts in parts of their kind, and one name for the events of thoughts;
+    has deltas that make up the whole text and its logprobs, in every place where they stand, up to the last output;
+    says `error` exactly if it fails, right before that.
+
+    A stream of nothing but `created` and the terminal event tells a response whose events nobody has kept.
     """
+    require(bool(events), "the stream is empty")
+    require(events[-1]["type"] in TERMINAL, "the last event is not a terminal one")
+    check_beginning(events)
+
+
+def check_beginning(events: Sequence[Event]) -> None:
+    """The events of a stream up to any of them, for one that somebody left: the same rules, but that it ends."""
     checker = _Checker()
-    _require(bool(events), "the stream is empty", 0)
     for place, event in enumerate(events):
-        checker.take(event, place, last=place == len(events) - 1)
+        try:
+            checker.take(event, place)
+        except EventOrderError as fault:
+            raise EventOrderError(f"event {place}, {event['type']}: {fault}") from None
+
+
+def check_rest(events: Sequence[Event]) -> None:
+    """What is left of a stream that was taken up again somewhere, and read to its end; maybe nothing is."""
+    check_numbers(events)
+    ended = [event["type"] in TERMINAL for event in events]
+    require(ended == [False] * (len(events) - 1) + [True] * bool(events), "the terminal event is not the last, once")
+
+
+def check_numbers(events: Sequence[Event]) -> None:
+    """Any events that followed each other."""
+    steps = {after["sequence_number"] - before["sequence_number"] for before, after in pairwise(events)}
+    require(steps <= {1, 1 + SKIPPED}, "sequence numbers do not follow each other")
 
 
 class _Checker:
-    def __init__(self) -> None:
-        self.response_id = ""
-        self.skipped = 0
-        self.open_items: dict[int, Event] = {}
-        self.done_items: dict[int, Event] = {}
-        self.open_parts: dict[tuple[Any, ...], str] = {}
-        self.texts: dict[tuple[Any, ...], str] = {}
-        self.whole: dict[tuple[Any, ...], str] = {}
+    """What is known of a stream, event by event."""
 
-    def take(self, event: Event, place: int, *, last: bool) -> None:
+    def __init__(self) -> None:
+        self.skipped = 0
+        self.kinds: list[str] = []
+        self.response: Event | None = None
+        self.open: dict[int, ItemLife] = {}
+        self.done: dict[int, Event] = {}
+        self.stems: set[str] = set()
+
+    def take(self, event: Event, place: int) -> None:
         kind = str(event["type"])
         self._number(event, place)
-        _require((kind == "response.created") == (place == 0), "`created` is not the first event, once", place)
-        _require((kind in TERMINAL) == last, "the terminal event is not the last, once", place)
+        require((kind == BEGINNING[0]) == (place == 0), "`created` is not the first event, once")
+        require(not self.kinds or self.kinds[-1] not in TERMINAL, "something follows the terminal event")
+        after_error = bool(self.kinds) and self.kinds[-1] == "error"
+        require(after_error == (kind == "response.failed"), "`error` and `failed` do not go together")
+        self.kinds.append(kind)
         stem, _, step = kind.rpartition(".")
-        if kind in LIFECYCLE:
-            self._lifecycle(event, place)
+        if kind in BEGINNING or kind in TERMINAL:
+            self._state(event["response"], kind)
         elif stem == "response.output_item":
-            self._item(event, step, place)
-        elif stem in ("response.content_part", "response.reasoning_summary_part"):
-            self._part(event, step, place)
-        elif stem in TEXTS:
-            self._text(event, stem, step, place)
+            self._item(event, step)
+        elif stem in PARTS:
+            self._item_of(event).part(event, stem, step)
+        elif stem in TEXTS or stem == ARGUMENTS:
+            self.stems.add(stem)
+            require(not {"response.reasoning", "response.reasoning_text"} <= self.stems, "thoughts have two names")
+            self._item_of(event).text(event, stem, step)
+        else:
+            require(kind in ("error", "response.output_text.annotation.added"), "no known type of event")
 
     def _number(self, event: Event, place: int) -> None:
         number = event["sequence_number"]
         if number == place + SKIPPED:
             self.skipped = SKIPPED
-        _require(number == place + self.skipped, f"sequence number {number}", place)
+        require(number == place + self.skipped, f"sequence number {number}")
 
-    def _lifecycle(self, event: Event, place: int) -> None:
-        response, kind = event["response"], event["type"]
-        self.response_id = self.response_id or response["id"]
-        _require(response["id"] == self.response_id, "the response's id changes", place)
-        if kind == "response.created":
-            _require(response["output"] == [], "`created` has output", place)
-        if kind not in TERMINAL:
+    def _state(self, response: Event, kind: str) -> None:
+        for key, value in (self.response or {}).items():
+            require(key in CHANGING or response.get(key) == value, f"the response's {key} changes")
+        self.response = response
+        if kind in TERMINAL:
+            self._end(response, kind)
             return
-        _require(not self.skipped or kind == "response.failed", "numbers are skipped without a failure", place)
-        cancelled = kind == "response.incomplete" and response["status"] == "cancelled"
-        _require(cancelled or response["status"] == TERMINAL[kind], "the status is not that of the event", place)
-        if kind != "response.failed":
-            _require(not self.open_items, "an item is left open", place)
-            _require(not self.open_parts, "a part is left open", place)
-            done = [self.done_items[index] for index in sorted(self.done_items)]
-            _require(response["output"] == done, "the output is not the items that were done", place)
+        require(response["output"] == [], f"{kind} has output")
+        require(not self.open and not self.done, f"{kind} after an item")
+        places = [BEGINNING.index(kind) for kind in self.kinds]
+        require(places == sorted(set(places)), "the first states are out of order, or one comes twice")
+        allowed = ("queued", "in_progress") if kind == BEGINNING[0] else (kind.removeprefix("response."),)
+        require(response["status"] in allowed, "the status is not that of the event")
+        ends = [
+            key for key in ("completed_at", "error", "incomplete_details", "usage") if response.get(key) is not None
+        ]
+        require(not ends, f"a response that has not ended has {ends}")
 
-    def _item(self, event: Event, step: str, place: int) -> None:
+    def _end(self, response: Event, kind: str) -> None:
+        status = response["status"]
+        cancelled = kind == "response.incomplete" and status == "cancelled"
+        require(cancelled or status == TERMINAL[kind], "the status is not that of the event")
+        failed = kind == "response.failed"
+        require(not self.skipped or failed, "numbers are skipped without a failure")
+        for key, due in (
+            ("completed_at", status == "completed"),
+            ("error", failed),
+            ("incomplete_details", status in ("incomplete", "cancelled")),
+        ):
+            require((response.get(key) is not None) == due, f"{key} does not go with the status {status}")
+        require(failed or response.get("usage") is not None, "a response that has ended has no usage")
+        require(failed or not self.open, "an item is left open")
+        done = [self.done[index] for index in sorted(self.done)]
+        in_short = len(self.kinds) == 2
+        require(in_short or response["output"] == done, "the output is not the items that were done")
+        whole = all(item["status"] == "completed" for item in response["output"])
+        require(whole or status != "completed", "an incomplete item in a completed response")
+
+    def _item(self, event: Event, step: str) -> None:
         index, item = event["output_index"], event["item"]
         if step == "added":
-            _require(index == len(self.open_items) + len(self.done_items), "an output_index is skipped or used", place)
-            _require(item["status"] == "in_progress", "a new item is not in progress", place)
-            self.open_items[index] = item
+            require(index == len(self.open) + len(self.done), "an output_index is skipped or used")
+            ids = [life.id for life in self.open.values()] + [done["id"] for done in self.done.values()]
+            require(item["id"] not in ids, "two items have one id")
+            self.open[index] = ItemLife(item)
             return
-        _require(index in self.open_items, "an item ends that was not added, or twice", place)
-        added = self.open_items.pop(index)
-        _require(_identity(item) == _identity(added), "an item's identity changes", place)
-        _require(item["status"] in ("completed", "incomplete"), "an item that ended has no such status", place)
-        left = [key for key in self.open_parts if key[0] == item["id"]]
-        _require(not left, "an item ends before its parts", place)
-        said = "".join(text for key, text in self.whole.items() if key[0] == item["id"])
-        _require(_said(item) == said, "an item does not say what its deltas said", place)
-        self.done_items[index] = item
+        require(index in self.open, "an item ends that was not added, or twice")
+        self.open.pop(index).end(item)
+        self.done[index] = item
 
-    def _part(self, event: Event, step: str, place: int) -> None:
-        self._within_item(event, place)
-        key = _key(event)
-        if step == "added":
-            _require(key not in self.open_parts, "a part is added twice", place)
-            _require(_text_of(event["part"]) == "", "a new part has text", place)
-            self.open_parts[key] = event["part"]["type"]
-            return
-        _require(self.open_parts.pop(key, None) == event["part"]["type"], "a part ends that was not added", place)
-        _require(key in self.whole, "a part ends before its text", place)
-        _require(_text_of(event["part"]) == self.whole[key], "a part's text is not that of its deltas", place)
-
-    def _text(self, event: Event, stem: str, step: str, place: int) -> None:
-        self._within_item(event, place)
-        key = _key(event)
-        arguments = stem == "response.function_call_arguments"
-        _require(arguments or key in self.open_parts, "text without its part", place)
-        _require(key not in self.whole, "text after its end", place)
-        if step == "delta":
-            self.texts[key] = self.texts.get(key, "") + event["delta"]
-            return
-        text = event[TEXTS[stem]]
-        _require(text == self.texts.get(key, ""), "the deltas do not make up the whole text", place)
-        self.whole[key] = text
-
-    def _within_item(self, event: Event, place: int) -> None:
-        item = self.open_items.get(event["output_index"])
-        _require(item is not None and item["id"] == event["item_id"], "an event outside of its item", place)
-
-
-def _key(event: Event) -> tuple[Any, ...]:
-    summary = "summary_index" in event
-    return event["item_id"], summary, event.get("summary_index", event.get("content_index"))
-
-
-def _identity(item: Event) -> tuple[Any, ...]:
-    return item["type"], item["id"], item.get("call_id"), item.get("name")
-
-
-def _said(item: Event) -> str:
-    parts = [*item.get("summary", []), *item.get("content", [])]
-    return str(item.get("arguments", "")) + "".join(map(_text_of, parts))
-
-
-def _text_of(part: Event) -> str:
-    return str(part.get("text", part.get("refusal", "")))
-
-
-def _require(holds: bool, fault: str, place: int) -> None:
-    if not holds:
-        raise EventOrderError(f"event {place}: {fault}")
+    def _item_of(self, event: Event) -> ItemLife:
+        life = self.open.get(event["output_index"])
+        require(life is not None and life.id == event["item_id"], "an event outside of its item")
+        assert life is not None
+        return life

@@ -20,6 +20,7 @@ from service.store import Bounds, open_store
 from tests.service.models.conftest import Shelf
 from tests.service.scripted_model import WAIT, a_spec
 from tests.service.served import bound_port, catalogue, fault_of, final, refusal, text_of
+from tests.support.watched_channel import watched_channel
 
 
 class Client:
@@ -48,7 +49,7 @@ async def two(folder: Path, shelf: Shelf, **options: Any) -> AsyncIterator[Clien
         await models.start()
         await server.open(models)
         try:
-            async with grpc.aio.insecure_channel(f"127.0.0.1:{port.number}") as channel:
+            async with watched_channel(f"127.0.0.1:{port.number}") as channel:
                 yield Client(channel, server)
         finally:
             shelf.let_go()
