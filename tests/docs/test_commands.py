@@ -51,6 +51,17 @@ def is_cancelled(output: str) -> None:
     assert (response["status"], response["background"]) == ("cancelled", True)
 
 
+def is_person(output: str) -> None:
+    is_answer(output)
+    person = json.loads(json.loads(output)["output_text"])
+    assert {key: type(value) for key, value in person.items()} == {"name": str, "born": int}
+
+
+def is_date(output: str) -> None:
+    is_answer(output)
+    assert re.fullmatch(r"(January|May|November) [0-9]{1,2}, 18[0-9]{2}", json.loads(output)["output_text"])
+
+
 def is_follow_up(output: str) -> None:
     is_answer(output)
     assert json.loads(output)["previous_response_id"].startswith("resp_")
@@ -126,6 +137,8 @@ def names_the_methods(output: str) -> None:
 # The first pattern that a command has in it tells what it has to print.
 CHECKS: tuple[tuple[str, Callable[[str], None]], ...] = (
     (r"^id=", is_id),
+    (r'"json_schema"', is_person),
+    (r'"regex"', is_date),
     (r'"stream": true', is_stream),
     (r'\?stream=true"$', is_stream),
     (r"starting_after=3", is_rest_of_stream),

@@ -158,7 +158,9 @@ class JsonSchemaFormat(_message.Message):
     name: _builtins.str
     """Name of the schema: 1 to 64 of the characters a-z, A-Z, 0-9, `_` and `-`. Required."""
     description: _builtins.str
-    """What the schema is for; shown to the model. Null in the JSON of a response if unset."""
+    """What the schema is for. Echoed; the model is told neither of it nor of the schema. Null in the JSON of a response if
+    unset.
+    """
     schema: _builtins.str
     """The JSON Schema, as JSON text, so that key order and number forms survive. Required.
     Errors: INVALID_VALUE if it is no JSON object or, in a strict schema, has a keyword that cannot be
