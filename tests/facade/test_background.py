@@ -20,7 +20,12 @@ BODY = {"input": "hi", "background": True}
 def events() -> list[ResponseEvent]:
     """`created` and `queued`, and then what any other response has."""
     begin = [ResponseEvent(created=scripts.snapshot(QUEUED)), ResponseEvent(queued=scripts.snapshot(QUEUED))]
-    return scripts.numbered([*begin, *scripts.text("one", "two")[1:]])
+    others = scripts.text("one", "two")[1:]
+    for event in others:
+        name = event.WhichOneof("event") or ""
+        if name in ("in_progress", "completed"):
+            getattr(event, name).response.background = True
+    return scripts.numbered([*begin, *others])
 
 
 async def test_the_reply_is_the_queued_response(service: FakeService, url: str, http: aiohttp.ClientSession) -> None:
