@@ -27,7 +27,7 @@ def make_app(settings: Settings, client: ServiceClient, drain: Drain, patience: 
     app.add_routes(
         [
             web.post("/v1/responses", handlers.create_response),
-            web.post("/v1/responses/compact", handlers.not_yet),
+            web.post("/v1/responses/compact", handlers.compact_response),
             web.post("/v1/responses/input_tokens", handlers.count_input_tokens),
             web.post("/v1/responses/{id}/cancel", handlers.cancel_response),
             web.get("/v1/responses/{id}/input_items", handlers.list_input_items),

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from answerd.v1.compaction_pb2 import CompactedResponse, CompactResponseRequest
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.event_pb2 import ResponseEvent
 from answerd.v1.input_items_pb2 import ListInputItemsRequest, ListInputItemsResponse
@@ -118,6 +119,9 @@ class ServiceClient:
         self, request: CountInputTokensRequest, metadata: Metadata
     ) -> CountInputTokensResponse:
         return await _result(self._stub.CountInputTokens(request, metadata=tuple(metadata)))
+
+    async def compact(self, request: CompactResponseRequest, metadata: Metadata) -> CompactedResponse:
+        return await _result(self._stub.CompactResponse(request, metadata=tuple(metadata)))
 
     async def list_models(self, metadata: Metadata) -> ListModelsResponse:
         return await _result(self._stub.ListModels(ListModelsRequest(), metadata=tuple(metadata)))

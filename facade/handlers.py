@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 import orjson
 from aiohttp import web
 
+from answerd.v1.compaction_pb2 import CompactResponseRequest
 from answerd.v1.event_pb2 import ResponseEvent
 from answerd.v1.input_items_pb2 import ListInputItemsRequest
 from answerd.v1.input_tokens_pb2 import CountInputTokensRequest
@@ -37,7 +38,7 @@ from facade.query import read_query
 from facade.request_context import NOTES, REQUEST_ID, metadata_of
 from facade.stored_query import read_stored_query
 from facade.streams import Streams, note_end, noted
-from facade.writer import write_model, write_page, write_whole_response
+from facade.writer import write_compacted, write_model, write_page, write_whole_response
 
 # Reading a body of this size would hold up the streams of others for some milliseconds.
 LARGE_BODY = 256 * 1024
@@ -115,6 +116,15 @@ class Handlers:
             reply = await self._client.count_input_tokens(message, metadata_of(request))
         return _json({"object": "response.input_tokens", "input_tokens": reply.input_tokens})
 
+    async def compact_response(self, request: web.Request) -> web.Response:
+        """POST /v1/responses/compact"""
+        message = CompactResponseRequest()
+        keys = await self._read(request, lambda body: read_keys(body, message))
+        with clients_words(keys):
+            reply = await self._client.compact(message, metadata_of(request))
+        request[NOTES].update(input_tokens=reply.usage.input_tokens, output_tokens=reply.usage.output_tokens)
+        return _json(write_compacted(reply))
+
     async def list_models(self, request: web.Request) -> web.Response:
         """GET /v1/models"""
         models = await self._client.list_models(metadata_of(request))
@@ -124,10 +134,6 @@ class Handlers:
         """GET /v1/models/{id}"""
         model_id = _path_id(request, "The model '{}' does not exist.", "MODEL_NOT_FOUND")
         return _json(write_model(await self._client.get_model(GetModelRequest(id=model_id), metadata_of(request))))
-
-    async def not_yet(self, request: web.Request) -> web.Response:
-        """Routes of the API that this version lacks."""
-        raise ApiError("UNKNOWN_ROUTE", f"{request.method} {request.path} is not served by this version.")
 
     async def _read(self, request: web.Request, read: Callable[[dict[str, Any]], T]) -> T:
         self._refuse_while_stopping()

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 from google.protobuf.message import Message
 
+from answerd.v1.compaction_pb2 import CompactedResponse
 from answerd.v1.input_items_pb2 import ListInputItemsResponse
 from answerd.v1.model_pb2 import Model
 from answerd.v1.response_pb2 import Response
@@ -51,6 +52,11 @@ def output_text(response: Response) -> str | None:
 def write_model(model: Model) -> dict[str, Any]:
     fields: dict[str, Any] = write_message(model)
     return {"id": fields.pop("id"), "object": "model", **fields}
+
+
+def write_compacted(compacted: CompactedResponse) -> dict[str, Any]:
+    fields: dict[str, Any] = write_message(compacted)
+    return {"id": fields.pop("id"), "object": "response.compaction", **fields}
 
 
 def write_page(page: ListInputItemsResponse) -> dict[str, Any]:

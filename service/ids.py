@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping
 
 RESPONSE_PREFIX = "resp_"
+COMPACTED_PREFIX = "compacted_"
 # By the type of an item, as the contract's `Item` names it.
 ITEM_PREFIXES: Mapping[str, str] = {
     "message": "msg_",
@@ -16,6 +17,10 @@ ITEM_PREFIXES: Mapping[str, str] = {
 
 def new_response_id() -> str:
     return RESPONSE_PREFIX + secrets.token_hex(16)
+
+
+def new_compacted_id() -> str:
+    return COMPACTED_PREFIX + secrets.token_hex(16)
 
 
 def new_item_id(kind: str) -> str:

@@ -23,12 +23,18 @@ def given_items(request: CreateResponseRequest) -> ItemList:
     """The input of a validated request as a list of items, a plain string being one user message; a copy."""
     items = ItemList()
     if request.input.WhichOneof("form") == "text":
-        message = items.items.add().message
-        message.role = Role.ROLE_USER
-        message.content.add().input_text.text = request.input.text
+        items.items.append(user_message(request.input.text))
     else:
         items.CopyFrom(request.input.items)
     return items
+
+
+def user_message(text: str) -> Item:
+    """A message of the user, without an identifier yet."""
+    item = Item()
+    item.message.role = Role.ROLE_USER
+    item.message.content.add().input_text.text = text
+    return item
 
 
 def normalise(items: ItemList, new_id: Callable[[str], str] = new_item_id) -> None:

@@ -17,6 +17,7 @@ from answerd.v1.input_tokens_pb2 import CountInputTokensRequest
 from answerd.v1.item_pb2 import Item
 from answerd.v1.truncation_pb2 import Truncation
 from inference.types import ContextLengthExceeded
+from service.compactions import Compactions
 from service.conversation import chat_messages
 from service.history import load_history
 from service.input_items import given_items, normalise
@@ -39,6 +40,7 @@ class Prompts:
 
     def __init__(self, store: Store, default_max_output_tokens: int) -> None:
         self._store, self._default_budget = store, default_max_output_tokens
+        self.compactions = Compactions(store)
 
     async def read(
         self, owner: str, request: CreateResponseRequest, longest_prompt: int, *, input_optional: bool = False
@@ -53,6 +55,7 @@ class Prompts:
         items = await asyncio.to_thread(read) if many else read()
         if has_references(items):
             items = await resolved(items, owner, self._store.find_item)
+        await self.compactions.check(owner, items.items)
         await asyncio.to_thread(normalise, items) if many else normalise(items)
         return items
 
@@ -60,24 +63,30 @@ class Prompts:
         self, owner: str, request: CreateResponseRequest, items: ItemList, model: ServedModel
     ) -> tuple[int, ...]:
         """The token ids, up to where the answer begins; items: what `read` gave."""
-        history = []
-        if request.HasField("previous_response_id"):
-            history = await load_history(self._store.chain, owner, request.previous_response_id)
-        conversation = [*history, *items.items]
+        conversation = await self.conversation(owner, request, items)
 
         async def encode(shown: Sequence[Item]) -> tuple[int, ...]:
-            return await self._encode(request, shown, model)
+            return await self.encode(owner, request, shown, model)
 
         if request.truncation != Truncation.TRUNCATION_AUTO:
             return await encode(conversation)
         budget = request.max_output_tokens if request.HasField("max_output_tokens") else self._default_budget
         return await fitting_prompt(conversation, encode, room_for_prompt(model.context_length, budget))
 
-    async def _encode(
-        self, request: CreateResponseRequest, conversation: Sequence[Item], model: ServedModel
+    async def conversation(self, owner: str, request: CreateResponseRequest, items: ItemList) -> list[Item]:
+        """The history of the request, and its own items."""
+        history = []
+        if request.HasField("previous_response_id"):
+            history = await load_history(self._store.chain, owner, request.previous_response_id)
+        return [*history, *items.items]
+
+    async def encode(
+        self, owner: str, request: CreateResponseRequest, conversation: Sequence[Item], model: ServedModel
     ) -> tuple[int, ...]:
-        render = partial(chat_messages, request.instructions, conversation, native_calls=model.native_calls)
-        messages = await asyncio.to_thread(render) if len(conversation) > MANY_PARTS else render()
+        """The prompt of a conversation as it is, in the frame that the request gives it."""
+        shown = await self.compactions.expanded(owner, conversation)
+        render = partial(chat_messages, request.instructions, shown, native_calls=model.native_calls)
+        messages = await asyncio.to_thread(render) if len(shown) > MANY_PARTS else render()
         prompt = await model.prompt(messages, **thinking_variables(request))
         if len(prompt) > model.longest_prompt:
             raise ContextLengthExceeded(len(prompt), model.longest_prompt)

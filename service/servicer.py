@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 
+from answerd.v1.compaction_pb2 import CompactedResponse, CompactResponseRequest
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.event_pb2 import ResponseEvent
 from answerd.v1.input_items_pb2 import ListInputItemsRequest, ListInputItemsResponse
@@ -29,6 +30,7 @@ from answerd.v1.stored_response_pb2 import (
 from service.admission import Admission
 from service.background import Background
 from service.calls import current_call
+from service.compaction import Compactor
 from service.errors import not_cancellable, previous_response_not_found, response_not_found, unavailable
 from service.input_items import input_page
 from service.models.catalogue import Models
@@ -47,6 +49,7 @@ class ResponsesServicer(ResponsesServiceServicer):
 
     def __init__(self, store: Store, running: RunningResponses, admission: Admission, background: Background) -> None:
         self._store, self._running, self._admission, self._background = store, running, admission, background
+        self._compactor = Compactor(admission)
         self._models: Models | None = None
         self._closed = False
 
@@ -138,8 +141,13 @@ class ResponsesServicer(ResponsesServiceServicer):
         tokens = await self._admission.prompts.count(current_call().owner, request, self._served())
         return CountInputTokensResponse(input_tokens=tokens)
 
-    async def CompactResponse(self, request: object, context: Context) -> Any:
-        return await _refuse("CompactResponse", context)
+    async def CompactResponse(self, request: CompactResponseRequest, context: Context) -> CompactedResponse:
+        if self._closed:
+            raise unavailable()
+        call = current_call()
+        compacted = await self._compactor.compact(call.owner, request, self._served())
+        call.note(input_tokens=compacted.usage.input_tokens, output_tokens=compacted.usage.output_tokens)
+        return compacted
 
     def _served(self) -> Models:
         if self._models is None:
@@ -172,8 +180,3 @@ class ResponsesServicer(ResponsesServiceServicer):
     def _is_left_over(self, record: Record) -> bool:
         """Whether its last write failed."""
         return record.status == IN_PROGRESS and record.id not in self._running
-
-
-async def _refuse(method: str, context: Context) -> Any:
-    """For the methods of the contract that come later. Always raises."""
-    await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"This server does not have {method} yet.")

@@ -77,19 +77,31 @@ def groups_of(items: Sequence[Item]) -> list[list[int]]:
     output, with whatever lies between them, and a thought with what it led to.
     """
     places = [place for place, item in enumerate(items) if not _always_stays(item)]
+    starts, last_user = _starts(items, places)
+    groups = [range(start, end) for start, end in pairwise([*starts, len(places)])]
+    return [[places[index] for index in group] for group in groups[:-1] if last_user not in group]
+
+
+def cuts_of(items: Sequence[Item]) -> list[int]:
+    """The places before which a conversation may be cut in two."""
+    places = [place for place, item in enumerate(items) if not _always_stays(item)]
+    return [places[start] for start in _starts(items, places)[0][1:]]
+
+
+def _starts(items: Sequence[Item], places: Sequence[int]) -> tuple[list[int], int]:
+    """Which of the places begin a group, and which is the last message of the user, -1 for none; as indexes."""
     users = [index for index, place in enumerate(places) if items[place].message.role == Role.ROLE_USER]
     last_user = users[-1] if users else -1
     answered = {items[place].function_call_output.call_id: index for index, place in enumerate(places)}
     starts, open_until = [], -1
     for index, place in enumerate(places):
         after_thought = index > 0 and items[places[index - 1]].HasField("reasoning")
-        begins = index in (0, *users[-1:]) or items[place].message.role == Role.ROLE_USER or index > last_user
+        begins = index == 0 or items[place].message.role == Role.ROLE_USER or index > last_user
         if begins and not after_thought and index > open_until:
             starts.append(index)
         if items[place].HasField("function_call"):
             open_until = max(open_until, answered.get(items[place].function_call.call_id, -1))
-    groups = [range(start, end) for start, end in pairwise([*starts, len(places)])]
-    return [[places[index] for index in group] for group in groups[:-1] if last_user not in group]
+    return starts, last_user
 
 
 def _always_stays(item: Item) -> bool:

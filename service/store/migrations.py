@@ -6,8 +6,11 @@ never rewrite contents. Triggers keep what would otherwise need a scan: totals, 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 from sqlite3 import Connection
+
+SECRET_BYTES = 32
 
 Migration = Callable[[Connection], None]
 
@@ -92,7 +95,13 @@ def add_item_index(connection: Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (create_first_schema, add_event_segments, add_item_index)
+def add_secret(connection: Connection) -> None:
+    """What is sealed for clients to keep can be opened as long as this store lives."""
+    connection.execute("CREATE TABLE secret (value BLOB NOT NULL)")
+    connection.execute("INSERT INTO secret VALUES (?)", [secrets.token_bytes(SECRET_BYTES)])
+
+
+MIGRATIONS: tuple[Migration, ...] = (create_first_schema, add_event_segments, add_item_index, add_secret)
 
 
 def migrate(connection: Connection, version: int, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -127,5 +127,8 @@ class Store(Protocol):
 
     async def counts(self) -> Counts: ...
 
+    async def secret(self) -> bytes:
+        """32 random bytes that no other store has, the same as long as this one lives."""
+
     async def close(self) -> None:
         """Waits for running operations and releases the file. Closing twice is harmless."""

@@ -126,6 +126,11 @@ def counts(connection: Connection) -> Counts:
     return Counts(*row)
 
 
+def secret(connection: Connection) -> bytes:
+    value: bytes = connection.execute("SELECT value FROM secret").fetchone()[0]
+    return value
+
+
 def _record(row: Row, now: float) -> Record:
     return Record(
         id=row["id"],

@@ -83,6 +83,9 @@ class SqliteStore:
     async def counts(self) -> Counts:
         return await self._run(self._counts)
 
+    async def secret(self) -> bytes:
+        return await self._run(self._secret)
+
     async def close(self) -> None:
         if not self._closed:
             self._closed = True
@@ -154,6 +157,10 @@ class SqliteStore:
     def _counts(self) -> Counts:
         with self._database.transaction() as connection:
             return records.counts(connection)
+
+    def _secret(self) -> bytes:
+        with self._database.transaction() as connection:
+            return records.secret(connection)
 
 
 def _open(path: Path, bounds: Bounds, max_pages: int | None) -> Database:

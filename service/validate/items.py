@@ -50,6 +50,8 @@ def _check_item(path: str, item: Item, faults: Faults) -> None:
             _check_call_output(path, item.function_call_output, faults)
         case "reasoning":
             _check_reasoning(path, item.reasoning, faults)
+        case "compaction":
+            faults.length(f"{path}.encrypted_content", item.compaction.encrypted_content, MAX_TEXT)
         case "item_reference" if not item.item_reference.id:
             faults.missing(f"{path}.id")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from answerd.v1.compaction_pb2 import CompactResponseRequest
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.include_pb2 import Include
 from answerd.v1.input_items_pb2 import ListInputItemsRequest, ListOrder
@@ -65,6 +66,14 @@ def check_stream(request: StreamResponseRequest) -> None:
         faults.number("starting_after", request.starting_after, 0)
     faults.check()
     check_include(request.include)
+
+
+def check_compaction(request: CompactResponseRequest) -> None:
+    """The same for what a request to compact has beyond one for a response."""
+    faults = Faults()
+    if not request.model:
+        faults.missing("model")
+    faults.check()
 
 
 def check_biases(request: CreateResponseRequest, vocab_size: int) -> None:

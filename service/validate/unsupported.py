@@ -64,7 +64,6 @@ def _constrains_tools(request: Request) -> bool:
 UNSUPPORTED: tuple[NotYet, ...] = (
     _item("function_call"),
     _item("function_call_output"),
-    _item("compaction"),
     NotYet("include", _includes),
     _when("tools", lambda request: len(request.tools) > 0),
     _when("tool_choice", _constrains_tools),

@@ -12,7 +12,7 @@ from answerd.v1.responses_service_pb2 import DESCRIPTOR as CONTRACT
 from tests.docs.markdown import Page, blocks, code, commands, table
 from tests.docs.terminal import Ran, Terminal, at
 from tests.support.event_order import check_events, check_rest
-from tests.support.openresponses import validate_event, validate_response
+from tests.support.openresponses import validate_compaction, validate_event, validate_response
 from tests.support.server import Server, running
 from tests.support.sse import parse_frames
 
@@ -100,6 +100,18 @@ def is_count(key: str) -> Callable[[str], None]:
     return check
 
 
+def is_compacted(output: str) -> None:
+    compacted = json.loads(output)
+    validate_compaction(compacted)
+    assert [item["type"] for item in compacted["output"]] == ["message", "compaction"]
+
+
+def is_compacted_over_grpc(output: str) -> None:
+    message, compaction = json.loads(output)["output"]
+    assert "message" in message
+    assert compaction["compaction"]["encryptedContent"]
+
+
 def lists_the_question(output: str) -> None:
     [item] = json.loads(output)["data"]
     assert "My name is Ada." in str(item)
@@ -146,6 +158,7 @@ CHECKS: tuple[tuple[str, Callable[[str], None]], ...] = (
     (r"^curl .*previous_response_id", is_follow_up),
     (r"^curl .*/v1/responses -H", is_answer),
     (r"^curl .*/input_tokens -H", is_count("input_tokens")),
+    (r"^curl .*/compact -H", is_compacted),
     (r"^curl .*/input_items", lists_the_question),
     (r"^curl .*-X DELETE .*/v1/responses/\$id", has(object="response.deleted", deleted=True)),
     (r"^curl .*/v1/responses/\$id$", is_answer),
@@ -161,6 +174,7 @@ CHECKS: tuple[tuple[str, Callable[[str], None]], ...] = (
     (r"^grpcurl .*/DeleteResponse$", has(deleted=True)),
     (r"^grpcurl .*/ListInputItems$", lists_the_question),
     (r"^grpcurl .*/CountInputTokens$", is_count("inputTokens")),
+    (r"^grpcurl .*/CompactResponse$", is_compacted_over_grpc),
     (r"^grpcurl .*/ListModels$", is_models),
     (r"^grpcurl .*/GetModel$", has(id="SmolLM2-135M-Instruct")),
     (r"^grpcurl .*/Check$", has(status="SERVING")),

@@ -4,7 +4,6 @@ import re
 from typing import Any
 
 import grpc
-import pytest
 
 from answerd.v1.responses_service_pb2 import DESCRIPTOR as CONTRACT
 from common.settings import settings_table
@@ -15,7 +14,6 @@ from inference.gguf.families import FAMILIES
 from service.errors import CODES, Reason
 from service.validate.unsupported import UNSUPPORTED
 from tests.docs.markdown import ROOT, Page, code, table
-from tests.docs.terminal import Terminal
 from tests.support.server import Server
 
 README = Page("README.md")
@@ -89,10 +87,9 @@ def test_every_other_spelling_stands_in_readme() -> None:
     assert named - targets == set(create_request.ALIASES)
 
 
-def test_the_methods_that_are_not_there_yet_are_those_of_readme(server: Server) -> None:
+def test_every_method_of_the_contract_is_served(server: Server) -> None:
     with grpc.insecure_channel(server.grpc_target) as channel:
-        missing = {method.name for method in SERVICE.methods if is_missing(channel, method.name)}
-    assert {code(method) for method, _ in table(README.sections[NOT_THERE], "method")} == missing
+        assert [method.name for method in SERVICE.methods if is_missing(channel, method.name)] == []
 
 
 def is_missing(channel: grpc.Channel, method: str) -> bool:
@@ -103,11 +100,3 @@ def is_missing(channel: grpc.Channel, method: str) -> bool:
     except grpc.RpcError as error:
         return bool(error.code() is grpc.StatusCode.UNIMPLEMENTED)
     return False
-
-
-@pytest.mark.parametrize("row", table(README.sections[NOT_THERE], "method"), ids=lambda row: row[0])
-def test_a_route_that_is_not_there_yet_says_so(terminal: Terminal, server: Server, row: list[str]) -> None:
-    verb, path = code(row[1]).replace("{id}", "resp_1").split()
-    printed = terminal.run(f"curl -s -X {verb} -w '%{{http_code}}' '{server.url}{path}'").output
-    assert "not served by this version" in printed
-    assert printed.endswith("404")

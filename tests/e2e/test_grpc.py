@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import grpc
 import pytest
-from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from answerd.v1 import compaction_pb2, create_response_pb2, input_pb2, model_pb2, responses_service_pb2
+from answerd.v1 import create_response_pb2, input_pb2, model_pb2, responses_service_pb2
 from answerd.v1.response_pb2 import ResponseStatus
-from answerd.v1.stored_response_pb2 import CancelResponseRequest, DeleteResponseRequest, StreamResponseRequest
+from answerd.v1.stored_response_pb2 import DeleteResponseRequest
 from tests.e2e.api import Api
 from tests.e2e.rpc import SECONDS, Rpc
 
@@ -74,17 +73,3 @@ def test_every_call_is_answered_with_the_request_id_it_came_with(rpc: Rpc) -> No
         model_pb2.ListModelsRequest(), timeout=SECONDS, metadata=(("x-request-id", "my-own-id"),)
     )
     assert ("x-request-id", "my-own-id") in [tuple(pair) for pair in call.initial_metadata()]
-
-
-@pytest.mark.parametrize(
-    ("method", "request_message"),
-    [
-        ("CancelResponse", CancelResponseRequest(id="resp_1")),
-        ("StreamResponse", StreamResponseRequest(id="resp_1")),
-        ("CompactResponse", compaction_pb2.CompactResponseRequest()),
-    ],
-)
-def test_methods_that_come_later_say_so(rpc: Rpc, method: str, request_message: Message) -> None:
-    refused = rpc.refused(method, request_message)
-    assert refused.code == grpc.StatusCode.UNIMPLEMENTED
-    assert refused.message == f"This server does not have {method} yet."

@@ -26,6 +26,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from answerd.v1 import responses_service_pb2_grpc
+from answerd.v1.compaction_pb2 import CompactedResponse, CompactResponseRequest
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.event_pb2 import ResponseEvent
 from answerd.v1.input_items_pb2 import ListInputItemsRequest, ListInputItemsResponse
@@ -83,8 +84,6 @@ class Refusal:
         return (("grpc-status-details-bin", status.SerializeToString()),)
 
 
-NOT_HERE = Refusal(grpc.StatusCode.UNIMPLEMENTED)
-
 Step: TypeAlias = ResponseEvent | Refusal | Wait | float
 
 
@@ -100,6 +99,7 @@ class FakeService(responses_service_pb2_grpc.ResponsesServiceServicer):
     models: list[Model] = field(default_factory=list)
     page: ListInputItemsResponse = field(default_factory=ListInputItemsResponse)
     tokens: int = 7
+    compacted: CompactedResponse = field(default_factory=CompactedResponse)
     refusal: Refusal | None = None
     key_refusal: Refusal | None = None
     key_checks: int = 0
@@ -199,8 +199,9 @@ class FakeService(responses_service_pb2_grpc.ResponsesServiceServicer):
         await self._enter(request, context)
         return CountInputTokensResponse(input_tokens=self.tokens)
 
-    async def CompactResponse(self, request: Any, context: Any) -> NoReturn:
-        await self._refuse(NOT_HERE, context)
+    async def CompactResponse(self, request: CompactResponseRequest, context: Any) -> CompactedResponse:
+        await self._enter(request, context)
+        return self.compacted
 
     async def _found(self, request: Any, context: Any) -> Response:
         await self._enter(request, context)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from answerd.v1 import content_pb2, event_pb2, item_pb2, response_pb2, text_pb2, tool_choice_pb2, usage_pb2
+from answerd.v1 import (
+    compaction_pb2,
+    content_pb2,
+    event_pb2,
+    item_pb2,
+    response_pb2,
+    text_pb2,
+    tool_choice_pb2,
+    usage_pb2,
+)
 from answerd.v1.event_pb2 import ResponseEvent
 from answerd.v1.response_pb2 import Response, ResponseStatus
 from answerd.v1.service_tier_pb2 import SERVICE_TIER_DEFAULT
@@ -55,6 +64,12 @@ def completed(items: Sequence[item_pb2.Item], **fields: Any) -> Response:
 
 def snapshot(of: Response) -> event_pb2.ResponseSnapshot:
     return event_pb2.ResponseSnapshot(response=of)
+
+
+def compacted() -> compaction_pb2.CompactedResponse:
+    item = item_pb2.CompactionItem(id="cmp_1", encrypted_content="c2VhbGVk")
+    output = [message("Hi"), item_pb2.Item(compaction=item)]
+    return compaction_pb2.CompactedResponse(id="compacted_1", created_at=1_700_000_000, output=output, usage=usage(3))
 
 
 def begin() -> list[ResponseEvent]:

@@ -118,7 +118,6 @@ async def test_a_facade_that_starts_first_finds_the_service_when_it_comes(
         ("GET", "/", 404, None),
         ("GET", "/responses", 404, None),
         ("POST", "/v1/responses/", 404, None),
-        ("POST", "/v1/responses/compact", 404, None),
         ("POST", "/v1/responses/resp_1/cancel", 404, None),
         ("OPTIONS", "/v1/responses", 405, "POST"),
     ],

@@ -75,6 +75,10 @@ class FailingStore:
         await self._enter("unfinished")
         return await self._store.unfinished()
 
+    async def secret(self) -> bytes:
+        await self._enter("secret")
+        return await self._store.secret()
+
     async def sweep(self) -> int:
         await self._enter("sweep")
         return await self._store.sweep()

@@ -122,7 +122,7 @@ REFUSED: list[tuple[dict[str, Any], str, Reason]] = [
     (items({"reasoning": {"encryptedContent": "AA=="}}), "input[0].encrypted_content", INVALID),
     (items({"itemReference": {}}), "input[0].id", MISSING),
     (items({"itemReference": {"id": "i" * 65}}), "input[0].id", INVALID),
-    (items({"compaction": {"encryptedContent": "x"}}), "input[0]", UNSUPPORTED_PARAMETER),
+    (items({"compaction": {"encryptedContent": "x" * 10_485_761}}), "input[0].encrypted_content", INVALID),
     ({"background": True, "store": False}, "background", INVALID),
     ({"maxOutputTokens": "0"}, "max_output_tokens", INVALID),
     ({"temperature": -0.1}, "temperature", INVALID),

@@ -7,7 +7,9 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.json_format import ParseDict
+from google.protobuf.message import Message
 
+from answerd.v1.compaction_pb2 import CompactResponseRequest
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.input_tokens_pb2 import CountInputTokensRequest
 from service.prompts import as_create_request
@@ -87,10 +89,14 @@ async def test_it_is_refused_as_a_response_would_be(
     assert (fault.code, fault.reason) == (code, reason)
 
 
-def test_every_field_of_a_count_is_one_of_a_response() -> None:
+@pytest.mark.parametrize("message", [CountInputTokensRequest, CompactResponseRequest])
+def test_every_field_of_it_is_one_of_a_response(message: type[Message]) -> None:
     """By name and type: otherwise the conversion would have nowhere to put it."""
     create = CreateResponseRequest.DESCRIPTOR.fields_by_name
-    for field in CountInputTokensRequest.DESCRIPTOR.fields:
+    for field in message.DESCRIPTOR.fields:
         assert (create[field.name].type, create[field.name].message_type) == (field.type, field.message_type)
+
+
+def test_a_request_for_a_count_becomes_the_same_one_for_a_response() -> None:
     fields = {**SHAPES[3], "previousResponseId": "resp_1", "tools": [{"function": {"name": "f"}}]}
     assert as_create_request(counted(fields)) == ParseDict(fields, CreateResponseRequest())

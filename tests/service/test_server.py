@@ -13,7 +13,6 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from answerd.v1 import compaction_pb2
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.model_pb2 import ListModelsRequest
 from answerd.v1.response_pb2 import Response, ResponseStatus
@@ -82,16 +81,6 @@ async def test_reflection_tells_the_services(served: Served) -> None:
     call = reflection_pb2_grpc.ServerReflectionStub(served.channel).ServerReflectionInfo(iter(requests), timeout=WAIT)
     (reply,) = [reply async for reply in call]
     assert SERVICE_NAME in [service.name for service in reply.list_services_response.service]
-
-
-async def test_methods_that_come_later_say_so(served: Served) -> None:
-    calls = {
-        "CompactResponse": served.stub.CompactResponse(compaction_pb2.CompactResponseRequest(), timeout=WAIT),
-    }
-    for method, call in calls.items():
-        fault = await refusal(call)
-        assert fault.code is grpc.StatusCode.UNIMPLEMENTED
-        assert method in fault.message
 
 
 async def test_a_second_server_cannot_take_the_port(served: Served) -> None:

@@ -47,6 +47,11 @@ def validate_response(response: Mapping[str, Any]) -> None:
     _validate("ResponseResource", _without_format_schema(response))
 
 
+def validate_compaction(compacted: Mapping[str, Any]) -> None:
+    """Raises AssertionError, with the place and the fault, unless it is a compacted response of the schema."""
+    _validate("CompactResource", compacted)
+
+
 def _validate(name: str, value: object) -> None:
     fault = best_match(_validator(name).iter_errors(value))
     assert fault is None, f"{name} at {fault.json_path}: {fault.message}"

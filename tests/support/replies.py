@@ -15,7 +15,7 @@ import httpx2
 
 from tests.support.chunks import BEGINNING, parse_chunks
 from tests.support.event_order import TERMINAL, check_beginning, check_events, check_numbers, check_rest
-from tests.support.openresponses import validate_event, validate_response
+from tests.support.openresponses import validate_compaction, validate_event, validate_response
 from tests.support.sse import DONE, parse_frame, parse_frames
 
 ENVELOPE = {"message", "type", "param", "code"}
@@ -71,6 +71,8 @@ def check_body(status: int, body: bytes) -> None:
         reply = reply.get("response", reply)
     if reply.get("object") == "response":
         validate_response(reply)
+    elif reply.get("object") == "response.compaction":
+        validate_compaction(reply)
 
 
 class _Watch:
