@@ -42,7 +42,7 @@ class Live:
             return self.end(FinishReason.STOP, Output("", 1, self.sequence.cached, None, starts=starts))
         text, logprobs = self._transcript.push(sampled.token, sampled.logprob)
         output = Output(text, 1, self.sequence.cached, None, logprobs, starts)
-        if self._transcript.stopped or self.sampler.finished:
+        if self._transcript.stopped or sampled.last:
             return self.end(FinishReason.STOP, output)
         if len(self.sequence.tokens) >= self._length_limit:
             return self.end(FinishReason.LENGTH, output)

@@ -26,6 +26,7 @@ from service.running import RunningResponses
 from service.sampling import choices_of, of_each_choice, sampling_params
 from service.store import Record, Store
 from service.thinking import begins_thought
+from service.tools.calling import calling_of
 from service.validate.request import DEFAULT_MODEL, check_biases, check_choices
 
 
@@ -71,7 +72,8 @@ class Admission:
         choices = choices_of(request)
         model.engine.check_room(choices)
         prompt = await self.prompts.prompt(owner, request, items, model)
-        constraints = await constraints_of(request, model, choices)
+        in_thought = begins_thought(prompt, model.bytes_of)
+        constraints = await constraints_of(request, model, choices, in_thought=in_thought)
         sampling = sampling_params(
             request, default_max_tokens=self._default_max_output_tokens, context=model.context_length
         )
@@ -84,12 +86,13 @@ class Admission:
                 )
             ]
         )
-        in_thought = begins_thought(prompt, model.bytes_of)
+        calling = calling_of(request)
+        names = calling.names if calling is not None else ()
         recorder = self._recorder(owner, request, items, response) if is_stored(request) else None
         running = RunningResponse(
             owner,
             response,
-            [Choice(generation, OutputParser(in_thought=in_thought)) for generation in generations],
+            [Choice(generation, OutputParser(names, in_thought=in_thought)) for generation in generations],
             len(prompt),
             model.bytes_of,
             recorder,

@@ -146,6 +146,11 @@ def previous_response_not_found(response_id: str) -> ServiceError:
     return ServiceError(Reason.PREVIOUS_RESPONSE_NOT_FOUND, message, param="previous_response_id")
 
 
+def tool_call_not_found(call_id: str) -> ServiceError:
+    message = f"No tool call found for function call output with call_id {quoted(call_id)}."
+    return ServiceError(Reason.TOOL_CALL_NOT_FOUND, message, param="input")
+
+
 def previous_response_not_usable(response_id: str, status: str) -> ServiceError:
     """status: the parent's status as the JSON spells it."""
     message = f"Previous response with ID {quoted(response_id)} cannot be continued: its status is '{status}'."

@@ -26,6 +26,8 @@ from service.models.served import ServedModel
 from service.references import has_references, resolved
 from service.store import Store
 from service.thinking import thinking_variables
+from service.tools.outputs import check_outputs
+from service.tools.telling import signatures, told_functions, with_preamble
 from service.truncation import fitting_prompt, room_for_prompt
 from service.validate import validate
 from service.validate.counts import check_length, count_parts
@@ -64,6 +66,7 @@ class Prompts:
     ) -> tuple[int, ...]:
         """The token ids, up to where the answer begins; items: what `read` gave."""
         conversation = await self.conversation(owner, request, items)
+        check_outputs(conversation)
 
         async def encode(shown: Sequence[Item]) -> tuple[int, ...]:
             return await self.encode(owner, request, shown, model)
@@ -87,7 +90,12 @@ class Prompts:
         shown = await self.compactions.expanded(owner, conversation)
         render = partial(chat_messages, request.instructions, shown, native_calls=model.native_calls)
         messages = await asyncio.to_thread(render) if len(shown) > MANY_PARTS else render()
-        prompt = await model.prompt(messages, **thinking_variables(request))
+        variables = thinking_variables(request)
+        if (functions := told_functions(request)) and model.native_calls:
+            variables["tools"] = signatures(functions)
+        elif functions:
+            messages = with_preamble(messages, functions)
+        prompt = await model.prompt(messages, **variables)
         if len(prompt) > model.longest_prompt:
             raise ContextLengthExceeded(len(prompt), model.longest_prompt)
         return prompt

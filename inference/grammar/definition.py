@@ -32,12 +32,22 @@ def definition_of(grammar: Grammar) -> str:
             return _of_schema(grammar)
 
 
-def _of_schema(grammar: Grammar) -> str:
-    schema = _parsed(grammar.text)
-    if not grammar.lenient and any(_counts_free_names(node) for node in _nodes(schema)):
+def json_rule(schema: str, *, lenient: bool = False) -> str:
+    """The right side of a Lark rule for JSON of a schema, given as JSON text. Raises GrammarError."""
+    return "%json " + json.dumps({**_parsed(schema), "x-guidance": _options(schema, lenient=lenient)})
+
+
+def _options(text: str, *, lenient: bool) -> dict[str, Any]:
+    """How llguidance is to read a schema. Raises GrammarError for one that it would not enforce."""
+    schema = _parsed(text)
+    if not lenient and any(_counts_free_names(node) for node in _nodes(schema)):
         raise GrammarError("'minProperties' cannot be enforced where names are free: they might repeat.")
-    options = {**LAYOUT, "lenient": grammar.lenient, "coerce_one_of": grammar.lenient}
-    options["json_allowed_escapes"] = ESCAPES + "u" * any(map(_needs_unicode_escape, _texts(schema)))
+    escapes = ESCAPES + "u" * any(map(_needs_unicode_escape, _texts(schema)))
+    return {**LAYOUT, "lenient": lenient, "coerce_one_of": lenient, "json_allowed_escapes": escapes}
+
+
+def _of_schema(grammar: Grammar) -> str:
+    options = _options(grammar.text, lenient=grammar.lenient)
     try:
         # As overrides, so that an `x-guidance` in the schema cannot loosen them.
         return LLMatcher.grammar_from_json_schema(grammar.text, overrides=options)  # type: ignore[arg-type]

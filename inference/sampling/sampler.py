@@ -15,10 +15,11 @@ NOT_A_NUMBER = -1  # in place of a token, where the logits have no finite maximu
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """A token, or NOT_A_NUMBER, and its log-probability where one was asked for."""
+    """A token, or NOT_A_NUMBER, its log-probability where one was asked for, and whether nothing may follow it."""
 
     token: int
     logprob: Logprob | None = None
+    last: bool = False
 
 
 class Sampler:
@@ -47,8 +48,8 @@ class Sampler:
         state.accept(token)
         alternatives = state.params.logprobs
         if alternatives is None:
-            return Sampled(token)
-        return Sampled(token, logprob_of(row, top, token, alternatives, self._scratch))
+            return Sampled(token, None, state.finished)
+        return Sampled(token, logprob_of(row, top, token, alternatives, self._scratch), state.finished)
 
     def _choose(self, row: Floats, top: np.float32, state: SamplerState) -> int:
         if not state.plain:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
+from inference.after_tag import Overshoot, overshoot
 from inference.chat import ChatTemplate, Segment
 from inference.stream import AsyncEngine
 from inference.tokenizer import Tokenizer
 from inference.types import MIN_ROOM
 from service.models.grammars import Grammars
-from service.output.parser import CALL
+from service.output.parser import CALL, THINK
 
 OWNED_BY = "answerd"
 # Below it, rendering and encoding take about a millisecond: less than a thread is worth.
@@ -54,6 +56,16 @@ class ServedModel:
     def native_calls(self) -> bool:
         """Whether the model's template knows tools, and writes calls in the form that is looked for in answers."""
         return "tools" in self._template.variables and CALL in self._template.source
+
+    @property
+    def thinks(self) -> bool:
+        """Whether the model's template knows thoughts."""
+        return THINK in self._template.source
+
+    @cached_property
+    def over_call_tag(self) -> Overshoot:
+        """The tokens that would say the end of a call's tag and more; looked for when first asked for (10 ms)."""
+        return overshoot(self.engine.token_bytes, CALL.encode())
 
     async def prompt(self, messages: Sequence[Mapping[str, Any]], **variables: Any) -> tuple[int, ...]:
         """The token ids of a conversation, up to where the answer begins. Long ones are encoded on another thread.

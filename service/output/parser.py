@@ -13,9 +13,10 @@ from service.output.pieces import CallArguments, CallBegin, CallEnd, Piece, Text
 THINK, THOUGHT = "<think>", "</think>"
 CALL, CALLED = "<tool_call>", "</tool_call>"
 TAGS = frozenset({THINK, THOUGHT, CALL, CALLED})  # to some models these are special tokens
-# What stands before a call's arguments and behind them. Wherever a call may be made, a grammar holds the model to it.
-HEADS = ('\n{"name": "%s", "arguments": {', '{"name": "%s", "arguments": {')
-TAILS = ("}\n" + CALLED, "}" + CALLED)
+# What stands between a call's tag and its arguments, and behind these. Wherever a call may be made, a grammar holds the
+# model to it.
+HEAD = '\n{"name": "%s", "arguments": '
+TAIL = "}\n" + CALLED
 
 
 class OutputParser:
@@ -28,7 +29,7 @@ class OutputParser:
     def __init__(self, functions: Iterable[str] = (), *, in_thought: bool = False) -> None:
         """functions: the names of those that may be called; without any, no call is looked for. in_thought: whether
         the prompt ended with the tag of a thought."""
-        self._heads = {head % name: name for name in functions for head in HEADS}
+        self._heads = {HEAD % name + "{": name for name in functions}
         self._held, self._place = "", 0  # what is not told yet, and where in the answer it begins
         self._arguments = ArgumentsScanner()
         self._at_gap = in_thought  # whether white space that comes next belongs to a tag
@@ -116,11 +117,11 @@ class OutputParser:
         return True
 
     def _at_tail(self, pieces: list[Piece]) -> bool:
-        tail = next((tail for tail in TAILS if self._held.startswith(tail)), None)
-        if tail is None and any(tail.startswith(self._held) for tail in TAILS):
+        whole = self._held.startswith(TAIL)
+        if not whole and TAIL.startswith(self._held):
             return False
-        self._take(len(tail or ""))
-        self._at_gap, self._step = tail is not None, self._in_text
+        self._take(len(TAIL) if whole else 0)
+        self._at_gap, self._step = whole, self._in_text
         return True
 
     def _past_gap(self) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.grammar_pb2 import Grammar, GrammarType
 from answerd.v1.text_pb2 import TextFormat, Verbosity
 from answerd.v1.tool_choice_pb2 import AllowedTools, ToolChoiceMode
 from inference.grammar.grammar import MAX_LENGTH
 from service.errors import quoted
+from service.tools.calling import calling_of
 from service.validate.faults import Faults
 
 FORMATS = frozenset({"json_object", "json_schema"})  # that answers are held to
@@ -23,8 +26,13 @@ def check_shape(request: CreateResponseRequest, faults: Faults) -> None:
         _check_format(request.text.format, faults)
     if request.HasField("grammar"):
         _check_grammar(request.grammar, request.text.format.WhichOneof("type"), faults)
-    if request.stop and (request.HasField("grammar") or request.text.format.WhichOneof("type") in FORMATS):
-        faults.invalid("stop", "'stop' would break off an answer that has to keep to a format or a grammar.")
+    calls = calling_of(request) is not None
+    if request.stop and (calls or request.HasField("grammar") or request.text.format.WhichOneof("type") in FORMATS):
+        faults.invalid("stop", "'stop' would break off an answer that has to keep to a format or a grammar, or calls.")
+    if calls and request.HasField("grammar"):
+        faults.invalid("grammar", "'grammar' cannot be combined with tools that may be called.")
+    if calls and request.n_choices > 1:
+        faults.invalid("n_choices", "'n_choices' cannot be above 1 where tools may be called: nobody could tell whose.")
 
 
 def _check_tools(request: CreateResponseRequest, faults: Faults) -> None:
@@ -39,12 +47,20 @@ def _check_tools(request: CreateResponseRequest, faults: Faults) -> None:
             faults.invalid(f"{path}.name", f"'{path}.name' repeats {quoted(tool.function.name)}.")
         names.add(tool.function.name)
         if tool.function.HasField("parameters"):
-            faults.json_object(f"{path}.parameters", tool.function.parameters)
+            _check_parameters(f"{path}.parameters", tool.function.parameters, faults)
+
+
+def _check_parameters(path: str, text: str, faults: Faults) -> None:
+    faults.json_object(path, text)
+    if not faults.has(path) and json.loads(text).get("type", "object") != "object":
+        faults.invalid(path, f"'{path}' must be a schema of objects: arguments have names.")
 
 
 def _check_tool_choice(request: CreateResponseRequest, faults: Faults) -> None:
     known = {tool.function.name for tool in request.tools}
     choice = request.tool_choice
+    if choice.mode == ToolChoiceMode.TOOL_CHOICE_MODE_REQUIRED and not request.tools:
+        faults.invalid("tool_choice", "'tool_choice' is 'required', but there are no 'tools'.")
     match choice.WhichOneof("choice"):
         case "mode":
             faults.choice("tool_choice", choice.mode, ToolChoiceMode.values())
@@ -60,7 +76,8 @@ def _check_allowed(allowed: AllowedTools, known: set[str], faults: Faults) -> No
         faults.invalid(path, f"'{path}' must have at least one tool.")
     for index, tool in enumerate(allowed.tools):
         _check_known(f"{path}[{index}].name", tool.name, known, faults)
-    faults.choice("tool_choice.mode", allowed.mode, ToolChoiceMode.values())
+    modes = set(ToolChoiceMode.values()) - {ToolChoiceMode.TOOL_CHOICE_MODE_NONE}
+    faults.choice("tool_choice.mode", allowed.mode, modes)
 
 
 def _check_known(path: str, name: str, known: set[str], faults: Faults) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.include_pb2 import Include
-from answerd.v1.tool_choice_pb2 import ToolChoiceMode
 from service.errors import Reason
 from service.validate.faults import Faults
 
@@ -22,18 +21,11 @@ HONOURED_INCLUDES = frozenset(
         Include.INCLUDE_REASONING_ENCRYPTED_CONTENT,  # thoughts stand in `content` for all to read
     }
 )
-NO_CONSTRAINT = frozenset(
-    {
-        ToolChoiceMode.TOOL_CHOICE_MODE_UNSPECIFIED,
-        ToolChoiceMode.TOOL_CHOICE_MODE_NONE,
-        ToolChoiceMode.TOOL_CHOICE_MODE_AUTO,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """A row. name: the JSON key, for input items `input[].TYPE`; asked: the paths where a request asks for it."""
+    """A row. name: the JSON key; asked: the paths where a request asks for it."""
 
     name: str
     asked: Callable[[Request], Iterable[str]]
@@ -43,39 +35,19 @@ def _when(name: str, condition: Callable[[Request], bool]) -> NotYet:
     return NotYet(name, lambda request: [name] if condition(request) else [])
 
 
-def _item(kind: str) -> NotYet:
-    def asked(request: Request) -> Iterable[str]:
-        items = enumerate(request.input.items.items)
-        return [f"input[{index}]" for index, item in items if item.WhichOneof("type") == kind]
-
-    return NotYet(f"input[].{kind}", asked)
-
-
 def _includes(request: Request) -> Iterable[str]:
     values = enumerate(request.include)
     return [f"include[{index}]" for index, value in values if value not in HONOURED_INCLUDES]
 
 
-def _constrains_tools(request: Request) -> bool:
-    choice = request.tool_choice
-    return choice.WhichOneof("choice") in ("function", "allowed_tools") or choice.mode not in NO_CONSTRAINT
-
-
 UNSUPPORTED: tuple[NotYet, ...] = (
-    _item("function_call"),
-    _item("function_call_output"),
     NotYet("include", _includes),
-    _when("tools", lambda request: len(request.tools) > 0),
-    _when("tool_choice", _constrains_tools),
     _when("web_search_options", lambda request: request.HasField("web_search_options")),
 )
 
 
-def refusal(path: str, name: str = "") -> str:
-    """The sentence for a row at a path."""
-    kind = name.removeprefix("input[].")
-    if kind != name:
-        return f"Unsupported input: items of the type '{kind}', as at '{path}', are not understood yet."
+def refusal(path: str) -> str:
+    """The sentence for a path."""
     return f"Unsupported parameter: '{path}' is not supported with this value; leave it out."
 
 
@@ -83,4 +55,4 @@ def check_unsupported(request: Request, faults: Faults) -> None:
     """Adds a fault wherever a row is asked for, unless the same place has one already."""
     for row in UNSUPPORTED:
         for path in row.asked(request):
-            faults.add(path, Reason.UNSUPPORTED_PARAMETER, refusal(path, row.name))
+            faults.add(path, Reason.UNSUPPORTED_PARAMETER, refusal(path))

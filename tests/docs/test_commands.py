@@ -253,8 +253,6 @@ def test_what_readme_says_is_without_effect_is_taken(terminal: Terminal, server:
         "service_tier": "auto",
         "safety_identifier": "s",
         "prompt_cache_key": "k",
-        "parallel_tool_calls": False,
-        "max_tool_calls": 3,
         "text": {"verbosity": "low"},
         "reasoning": {"summary": "auto"},
         "stream_options": {"include_obfuscation": True},

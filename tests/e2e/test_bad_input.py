@@ -40,6 +40,11 @@ def part(**content: str) -> list[dict[str, Any]]:
     return [{"role": "user", "content": [{"type": "input_text", "text": "See:"}, content]}]
 
 
+def function(type: str = "object", pattern: str = ".*", *, strict: bool = False) -> dict[str, Any]:
+    properties = {"a": {"type": "string", "pattern": pattern}}
+    return {"type": "function", "name": "f", "parameters": {"type": type, "properties": properties}, "strict": strict}
+
+
 UNREADABLE = "could not parse the JSON body"
 UNKNOWN = "resp_00000000000000000000000000000000"
 CASES = [
@@ -75,7 +80,17 @@ CASES = [
     wrong("long metadata", "invalid_value", "metadata.a", metadata={"a": "x" * 513}),
     wrong("two spellings", "invalid_value", "max_tokens", max_output_tokens=16, max_tokens=17),
     wrong("the second of two faults", "invalid_value", "temperature", temperature=9, top_p=9),
-    wrong("tools", "unsupported_parameter", "tools", tools=[{"type": "function", "name": "f", "parameters": {}}]),
+    wrong("a hosted tool", "unsupported_parameter", "tools[0]", says="web_search", tools=[{"type": "web_search"}]),
+    wrong("a tool of arrays", "invalid_value", "tools[0].parameters", tools=[function(type="array")]),
+    wrong("an impossible tool", "invalid_value", "tools[0].parameters", tools=[function(pattern="(?=a)", strict=True)]),
+    wrong("an unknown tool", "invalid_value", "tool_choice.name", tool_choice={"type": "function", "name": "f"}),
+    wrong(
+        "an output without a call",
+        "tool_call_not_found",
+        "input",
+        says="No tool call found for function call output with call_id",
+        input=[{"type": "function_call_output", "call_id": "call_1", "output": "1"}],
+    ),
     wrong("background", "invalid_value", "background", background=True, store=False),
     wrong("a key of OpenAI", "unsupported_parameter", "conversation", conversation="conv_1"),
     wrong("an image", "unsupported_content", "input[0].content[1]", input=part(type="input_image", image_url="x:")),

@@ -68,3 +68,18 @@ def test_neighbours_of_a_constrained_answer_are_not_masked() -> None:
     constrained = GenerationRequest("a", PROMPT, GREEDY, constraint=constraint)
     outputs = generate(runner, GenerationRequest("b", (4, 5, 6), GREEDY), constrained)
     assert [outputs[name].text for name in "ab"] == ["HELLO", "WORLD"]
+
+
+def test_an_answer_that_is_finished_within_a_draft_keeps_all_of_it() -> None:
+    """The prompt repeats itself, so several tokens are verified at once, the last of them being the end."""
+    text = "ABCDEFGHIJKLMNOPQRSTUVWXYZ" * 2
+    drafted = 0
+    for length in range(1, 40):
+        runner = ScriptedRunner(reply=lambda prompt: spell(text))
+        constraint = Spelling(spell(text[:length]), finishes=True)
+        sampling = replace(GREEDY, max_tokens=60)
+        request = GenerationRequest("a", tuple(spell(text[:29])), sampling, constraint=constraint)
+        output = generate(runner, request)["a"]
+        assert (output.text, output.tokens, output.finish) == (text[:length], length, FinishReason.STOP)
+        drafted += any(call[0] == "prefill" and call[-1] not in (0, 1) for call in runner.calls)
+    assert drafted

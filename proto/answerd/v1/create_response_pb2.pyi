@@ -156,7 +156,7 @@ class CreateResponseRequest(_message.Message):
     parallel_tool_calls: _builtins.bool
     """Whether it may make several calls in one turn. Default true."""
     max_tool_calls: _builtins.int
-    """The most calls it may make; at least 1. Default no limit."""
+    """The most calls it may make; at least 1. In any case it makes at most 16."""
     truncation: _truncation_pb2.Truncation.ValueType
     """What happens to a prompt that is too long. Default disabled."""
     service_tier: _service_tier_pb2.ServiceTier.ValueType

@@ -35,7 +35,7 @@ FRAGMENTS = [
     *('\n{"name": "add", "arguments": {', '{"name": "sub", "arguments": {', '"', "\\", CALL),
 ]
 
-CALLS = r"(\s*<tool_call>\n?\{.name.: .add., .arguments.: \{.*)?\s*"
+CALLS = r"(\s*<tool_call>\n\{.name.: .add., .arguments.: \{.*)?\s*"
 # What may be left out: before anything else a thought, then calls. By whether the answer begins within a thought.
 FRAMES = {
     False: re.compile(rf"(\s*<think>.*|\s*<think>.*</think>)?{CALLS}", re.DOTALL),
@@ -109,6 +109,7 @@ def test_arguments_are_told_as_they_come() -> None:
         '<tool_call>\n{"name": "sub", "arguments": {}}\n</tool_call>',
         '<tool_call>\n{"name": "add", "arguments": []}\n</tool_call>',
         '<tool_call>{"arguments": {}}</tool_call>',
+        '<tool_call>{"name": "add", "arguments": {}}</tool_call>',
         "<tool_call> add </tool_call>",
         "\n <tool_call><tool_call>",
         '<tool_call>\n{"name": "ad',
