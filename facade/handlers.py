@@ -35,7 +35,7 @@ from facade.follow import Follower, first_event
 from facade.key_check import KeyCheck
 from facade.patience import Patience
 from facade.query import read_query
-from facade.request_context import NOTES, REQUEST_ID, metadata_of
+from facade.request_context import NOTES, REQUEST_ID, check_idempotency_key, metadata_of
 from facade.stored_query import read_stored_query
 from facade.streams import Streams, note_end, noted
 from facade.writer import write_compacted, write_model, write_page, write_whole_response
@@ -68,6 +68,7 @@ class Handlers:
 
     async def create_response(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/responses"""
+        check_idempotency_key(request.headers)
         wanted = await self._read(request, read_create_request)
         request[NOTES]["stream"] = wanted.stream
         async with self._client.create(wanted.message, metadata_of(request)) as stream:

@@ -7,16 +7,19 @@ import uuid
 from collections.abc import Mapping
 
 from aiohttp import web
+from multidict import MultiMapping
 
 from common.request_id import is_request_id
 from facade.client import Metadata
+from facade.reader import invalid_value
 
+IDEMPOTENCY_KEY = "idempotency-key"
 # Header, and what its value must look like. A value that gRPC cannot carry, or that would use up the room it has for
 # metadata, stays behind; a key that does is unknown to the service anyway.
 PASSED_ON = {
     "authorization": re.compile(r"[ -~]{1,4096}"),
     "traceparent": re.compile(r"[ -~]{1,256}"),
-    "idempotency-key": re.compile(r"[ -~]{1,256}"),
+    IDEMPOTENCY_KEY: re.compile(r"[ -~]{1,256}"),
 }
 
 
@@ -32,6 +35,13 @@ def request_id_of(headers: Mapping[str, str]) -> str:
     """The client's `x-request-id` if it is one that the service takes too, else a new id."""
     given = headers.get("x-request-id", "")
     return given if is_request_id(given) else f"req_{uuid.uuid4().hex}"
+
+
+def check_idempotency_key(headers: MultiMapping[str]) -> None:
+    """Raises ApiError for a key that cannot be passed on: left behind in silence, it would protect from nothing."""
+    given = headers.getall(IDEMPOTENCY_KEY, [])
+    if len(given) > 1 or not all(PASSED_ON[IDEMPOTENCY_KEY].fullmatch(key) for key in given):
+        raise invalid_value(IDEMPOTENCY_KEY, "it must be one text of 1 to 256 printable ASCII characters.")
 
 
 def metadata_of(request: web.Request) -> Metadata:

@@ -162,6 +162,11 @@ def item_not_found(item_id: str) -> ServiceError:
     return ServiceError(Reason.ITEM_NOT_FOUND, f"Item with ID {quoted(item_id)} not found.", param="input")
 
 
+def idempotency_key_reused() -> ServiceError:
+    message = "This idempotency key was used with another request. Send a new key, or the same request."
+    return ServiceError(Reason.IDEMPOTENCY_KEY_REUSED, message)
+
+
 def not_cancellable() -> ServiceError:
     return ServiceError(Reason.NOT_CANCELLABLE, "Cannot cancel a synchronous response.")
 

@@ -20,6 +20,7 @@ from service.lifecycle import Cancelled, Completed, Ending, Failed, LengthReache
 from service.logprobs import TokenBytes, wire_logprobs
 from service.recorder import Recorder
 from service.status import status_name
+from service.store import AnsweredKey
 
 STOPPED = Failed("unavailable", "the server was stopped")
 MODEL_FAILED = Failed("model_error", "The model failed while it generated this response.")
@@ -46,11 +47,13 @@ class RunningResponse:
         recorder: Recorder | None,
         background: Background,
         now: Callable[[], float],
+        key: AnsweredKey | None = None,
     ) -> None:
         """response: as admitted. bytes_of: what a token id reads as. recorder: None if it is not to be stored.
-        background: carries the response on while nobody reads. now: seconds since 1970."""
+        background: carries the response on while nobody reads. now: seconds since 1970. key: the idempotency key that
+        it answers."""
         self.id, self.owner = response.id, owner
-        self.is_background = response.background
+        self.key, self.is_background, self._is_visible = key, response.background, response.store
         self._lifecycle = Lifecycle(response, len(choices))
         self._choices = choices
         self._prompt_tokens, self._bytes_of = prompt_tokens, bytes_of
@@ -66,7 +69,7 @@ class RunningResponse:
     @property
     def is_kept(self) -> bool:
         """Whether others can get it by its id."""
-        return self._recorder is not None
+        return self._recorder is not None and self._is_visible
 
     def on_settled(self, callback: Callable[["RunningResponse"], None]) -> None:
         """What to call once, when the response has ended and its last write is over."""

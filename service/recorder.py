@@ -14,7 +14,7 @@ from service.input_items import id_of
 from service.segments import pack
 from service.status import status_name
 from service.store.errors import StoreError
-from service.store.protocol import Record, Store
+from service.store.protocol import AnsweredKey, Record, Store
 
 CHECKPOINT_SECONDS = 1.0
 
@@ -36,9 +36,10 @@ class Recorder:
         items: Sequence[str],
         background: Background,
         steady: Callable[[], float],
+        key: AnsweredKey | None = None,
     ) -> None:
-        """items: the ids of those in the record's request."""
-        self._store, self._record, self._items = store, record, items
+        """items: the ids of those in the record's request. key: the idempotency key that the response answers."""
+        self._store, self._record, self._items, self._key = store, record, items, key
         self._background, self._steady = background, steady
         self._begun: asyncio.Task[None] | None = None
         self._checkpoint: asyncio.Task[None] | None = None
@@ -47,7 +48,7 @@ class Recorder:
 
     async def begin(self, events: Sequence[ResponseEvent]) -> None:
         """Adds the record. Raises StoreError, after which nothing more is to be written."""
-        self._begun = self._background.start(self._store.create(self._record, pack(events), self._items))
+        self._begun = self._background.start(self._store.create(self._record, pack(events), self._items, self._key))
         self._next_checkpoint = self._steady() + CHECKPOINT_SECONDS
         await asyncio.shield(self._begun)
         self._written = len(events)

@@ -52,6 +52,15 @@ class RunningResponses:
         response = self._running.get(id)
         return response if response is not None and response.owner == owner and response.is_kept else None
 
+    def find_key(self, owner: str, key: str) -> RunningResponse | None:
+        """The response that this owner's idempotency key has, or None."""
+        having = (
+            response
+            for response in self._running.values()
+            if response.owner == owner and response.key is not None and response.key.key == key
+        )
+        return next(having, None)
+
     def discard(self, id: str) -> None:
         """Ends a response whose record is gone, if it runs: from now on nobody finds it."""
         if id in self._running:

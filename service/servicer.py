@@ -32,6 +32,8 @@ from service.background import Background
 from service.calls import current_call
 from service.compaction import Compactor
 from service.errors import not_cancellable, previous_response_not_found, response_not_found, unavailable
+from service.generation import RunningResponse
+from service.idempotency import IdempotencyKey, IdempotencyKeys, key_of
 from service.input_items import input_page
 from service.models.catalogue import Models
 from service.recovery import LAST_WRITE_FAILED, fail_record
@@ -50,6 +52,7 @@ class ResponsesServicer(ResponsesServiceServicer):
     def __init__(self, store: Store, running: RunningResponses, admission: Admission, background: Background) -> None:
         self._store, self._running, self._admission, self._background = store, running, admission, background
         self._compactor = Compactor(admission)
+        self._keys = IdempotencyKeys(store, running)
         self._models: Models | None = None
         self._closed = False
 
@@ -68,7 +71,14 @@ class ResponsesServicer(ResponsesServiceServicer):
         if self._closed:
             raise unavailable()
         call = current_call()
-        running = await self._admission.admit(call.owner, request, self._served())
+        key = await key_of(call.owner, request, context.invocation_metadata() or ())
+        running = await self._begun(call.owner, request, key)
+        if isinstance(running, Replay):
+            for event in replayed(running):
+                yield event
+                if request.background:
+                    break
+            return
         try:
             # Closed here and not by the garbage collector: a caller that left frees its slot at once.
             async with aclosing(running.events()) as events:
@@ -81,6 +91,18 @@ class ResponsesServicer(ResponsesServiceServicer):
             raise previous_response_not_found(request.previous_response_id) from None
         finally:
             call.note(**running.facts())
+
+    async def _begun(
+        self, owner: str, request: CreateResponseRequest, key: IdempotencyKey | None
+    ) -> RunningResponse | Replay:
+        """A new response, or the one that the key has already. What runs must be read before anything is waited for."""
+        if key is None:
+            return await self._admission.admit(owner, request, self._served())
+        async with self._keys.turn(key):
+            known = await self._keys.find(key)
+            if known is None:
+                return await self._admission.admit(owner, request, self._served(), key)
+        return await self._replay(owner, known) if isinstance(known, str) else known
 
     async def GetResponse(self, request: GetResponseRequest, context: Context) -> Response:
         check_include(request.include)
@@ -128,7 +150,10 @@ class ResponsesServicer(ResponsesServiceServicer):
             async for event in running.follow(after):
                 yield event
             return
-        for event in replayed(await self._replay(owner, request.id)):
+        replay = await self._replay(owner, request.id)
+        if replay.record.hidden:
+            raise response_not_found(request.id)
+        for event in replayed(replay):
             if event.sequence_number > after:
                 yield event
 

@@ -16,12 +16,13 @@ from service.store.errors import (
     StoreTooNew,
     StoreUnavailable,
 )
-from service.store.protocol import IN_PROGRESS, SECONDS_A_DAY, Bounds, Counts, Record, Replay, Store
+from service.store.protocol import IN_PROGRESS, SECONDS_A_DAY, AnsweredKey, Bounds, Counts, Record, Replay, Store
 from service.store.sqlite import SqliteStore
 
 __all__ = [
     "IN_PROGRESS",
     "SECONDS_A_DAY",
+    "AnsweredKey",
     "Bounds",
     "Counts",
     "ParentNotFound",

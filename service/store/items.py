@@ -11,7 +11,8 @@ from sqlite3 import Connection
 
 FIND = """
     SELECT r.id FROM items i CROSS JOIN records r USING (seq)
-    WHERE i.key = ? AND r.owner = ? AND r.deleted = 0 AND r.expires_at > ? ORDER BY seq DESC LIMIT 1
+    WHERE i.key = ? AND r.owner = ? AND r.deleted = 0 AND r.hidden = 0 AND r.expires_at > ?
+    ORDER BY seq DESC LIMIT 1
 """
 ADD = "INSERT OR IGNORE INTO items SELECT ?, seq FROM records WHERE id = ?"
 FORGET = "DELETE FROM items WHERE seq = (SELECT seq FROM records WHERE id = ?)"

@@ -101,7 +101,35 @@ def add_secret(connection: Connection) -> None:
     connection.execute("INSERT INTO secret VALUES (?)", [secrets.token_bytes(SECRET_BYTES)])
 
 
-MIGRATIONS: tuple[Migration, ...] = (create_first_schema, add_event_segments, add_item_index, add_secret)
+KEYS = (
+    "ALTER TABLE records ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0",
+    """
+    CREATE TABLE keys (
+        owner        TEXT NOT NULL,
+        key          TEXT NOT NULL,
+        request_hash BLOB NOT NULL,
+        response_id  TEXT NOT NULL,
+        expires_at   INTEGER NOT NULL,
+        PRIMARY KEY (owner, key)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX keys_by_expiry ON keys (expires_at)",
+)
+
+
+def add_keys(connection: Connection) -> None:
+    """Idempotency keys, which outlive their records, and records that only a repeated request may see."""
+    for statement in KEYS:
+        connection.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    create_first_schema,
+    add_event_segments,
+    add_item_index,
+    add_secret,
+    add_keys,
+)
 
 
 def migrate(connection: Connection, version: int, migrations: Sequence[Migration] = MIGRATIONS) -> None:

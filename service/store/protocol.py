@@ -30,7 +30,8 @@ class Record:
     """One response: its turn's own input (`request`) and what was generated (`response`), both opaque bytes.
 
     Times are seconds since the epoch. `expires_at`, when creating, may shorten the greatest age, not extend it.
-    A tombstone was deleted or has expired, and serves only as context of what descends from it.
+    A tombstone was deleted or has expired, and serves only as context of what descends from it. A hidden one was not to
+    be kept: nobody finds it by its id, but for `replay`.
     """
 
     id: str
@@ -42,10 +43,21 @@ class Record:
     response: bytes = b""
     expires_at: int | None = None
     tombstone: bool = False
+    hidden: bool = False
 
     @property
     def size(self) -> int:
         return len(self.request) + len(self.response)
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredKey:
+    """An idempotency key of a record's owner, what was asked with it (`request_hash`), and the record that answers."""
+
+    key: str
+    request_hash: bytes
+    response_id: str
+    expires_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +85,13 @@ class Store(Protocol):
     StoreUnavailable or StoreCorrupt.
     """
 
-    async def create(self, record: Record, events: bytes = b"", items: Sequence[str] = ()) -> None:
+    async def create(
+        self, record: Record, events: bytes = b"", items: Sequence[str] = (), key: AnsweredKey | None = None
+    ) -> None:
         """Adds an unfinished record with its first events, and makes room for it if a bound is exceeded.
 
-        items: the ids of the items in its request, by which it can be found.
+        items: the ids of the items in its request, by which it can be found. key: the one that it answers, which
+        nobody else may have at the moment.
 
         Raises RecordExists, or ParentNotFound unless the parent is live and of the same owner.
         """
@@ -103,8 +118,11 @@ class Store(Protocol):
     async def find_item(self, owner: str, item_id: str) -> Record | None:
         """The newest live record that has an item of this id, or None."""
 
+    async def find_key(self, owner: str, key: str) -> AnsweredKey | None:
+        """What was said with an idempotency key that has not expired; its record may be gone by now."""
+
     async def replay(self, owner: str, id: str) -> Replay | None:
-        """A live record with its events, or None."""
+        """A live record with its events, be it hidden, or None."""
 
     async def chain(self, owner: str, id: str) -> list[Record] | None:
         """A live record and what it descends from, root first, or None. All but the last may be tombstones."""
@@ -119,7 +137,8 @@ class Store(Protocol):
         """Every unfinished record of every owner, oldest first: after a start, what a crash left behind."""
 
     async def sweep(self) -> int:
-        """Removes what has expired, then the oldest while a bound is exceeded; returns how many records went.
+        """Removes what has expired, keys included, then the oldest while a bound is exceeded; returns how many records
+        went.
 
         The oldest is the oldest finished record that nothing descends from: the stalest conversation goes first, from
         its end.

@@ -11,7 +11,7 @@ from service.store.errors import ParentNotFound, RecordDamaged, RecordExists
 from service.store.protocol import Counts, Record, Replay
 
 WHOLE = "SELECT r.*, c.request, c.response FROM records r JOIN contents c USING (seq) WHERE r.id = ?"
-LIVE = "SELECT 1 FROM records WHERE owner = ? AND id = ? AND deleted = 0 AND expires_at > ?"
+LIVE = "SELECT 1 FROM records WHERE owner = ? AND id = ? AND deleted = 0 AND expires_at > ? AND hidden <= ?"
 UNFINISHED = """
     SELECT r.*, c.request, c.response FROM records r JOIN contents c USING (seq)
     WHERE r.status = 'in_progress' AND r.deleted = 0 ORDER BY r.created_at, r.seq
@@ -45,8 +45,18 @@ def insert(
     if record.parent_id is not None and not is_live(connection, record.owner, record.parent_id, now):
         raise ParentNotFound(f"The parent {record.parent_id} of {record.id} is not there.")
     cursor = connection.execute(
-        "INSERT INTO records (id, owner, parent_id, status, created_at, expires_at, size) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (record.id, record.owner, record.parent_id, record.status, record.created_at, expires_at, record.size),
+        "INSERT INTO records (id, owner, parent_id, status, created_at, expires_at, size, hidden)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            record.id,
+            record.owner,
+            record.parent_id,
+            record.status,
+            record.created_at,
+            expires_at,
+            record.size,
+            record.hidden,
+        ),
     )
     connection.execute("INSERT INTO contents VALUES (?, ?, ?)", (cursor.lastrowid, record.request, record.response))
     _add_segment(connection, cursor.lastrowid, events)
@@ -78,12 +88,13 @@ def _add_segment(connection: Connection, seq: int | None, events: bytes) -> None
     connection.execute("UPDATE records SET size = size + ? WHERE seq = ?", (len(segment), seq))
 
 
-def is_live(connection: Connection, owner: str, id: str, now: float) -> bool:
-    return connection.execute(LIVE, (owner, id, now)).fetchone() is not None
+def is_live(connection: Connection, owner: str, id: str, now: float, *, hidden: bool = False) -> bool:
+    """hidden: whether it may be."""
+    return connection.execute(LIVE, (owner, id, now, hidden)).fetchone() is not None
 
 
-def get(connection: Connection, owner: str, id: str, now: float) -> Record | None:
-    if not is_live(connection, owner, id, now):
+def get(connection: Connection, owner: str, id: str, now: float, *, hidden: bool = False) -> Record | None:
+    if not is_live(connection, owner, id, now, hidden=hidden):
         return None
     return _record(connection.execute(WHOLE, [id]).fetchone(), now)
 
@@ -95,7 +106,7 @@ def find_item(connection: Connection, owner: str, item_id: str, now: float) -> R
 
 def replay(connection: Connection, owner: str, id: str, now: float) -> Replay | None:
     """Raises RecordDamaged."""
-    record = get(connection, owner, id, now)
+    record = get(connection, owner, id, now, hidden=True)
     if record is None:
         return None
     segments = connection.execute(
@@ -142,4 +153,5 @@ def _record(row: Row, now: float) -> Record:
         response=row["response"],
         expires_at=row["expires_at"],
         tombstone=bool(row["deleted"]) or row["expires_at"] <= now,
+        hidden=bool(row["hidden"]),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlite3 import Connection
 
-from service.store import items
+from service.store import items, keys
 from service.store.protocol import Bounds
 
 EXPIRED = "SELECT id FROM records WHERE deleted = 0 AND status <> 'in_progress' AND expires_at <= ?"
@@ -32,6 +32,7 @@ def discard(connection: Connection, id: str) -> None:
 
 
 def expire(connection: Connection, now: float) -> None:
+    keys.expire(connection, now)
     for (id,) in connection.execute(EXPIRED, [now]).fetchall():
         discard(connection, id)
 

@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from service.store import records, retention
+from service.store import keys, records, retention
 from service.store.database import Database
 from service.store.errors import StoreUnavailable
-from service.store.protocol import IN_PROGRESS, Bounds, Counts, Record, Replay
+from service.store.protocol import IN_PROGRESS, AnsweredKey, Bounds, Counts, Record, Replay
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,9 +46,11 @@ class SqliteStore:
             raise
         return cls(database, worker, bounds, clock)
 
-    async def create(self, record: Record, events: bytes = b"", items: Sequence[str] = ()) -> None:
+    async def create(
+        self, record: Record, events: bytes = b"", items: Sequence[str] = (), key: AnsweredKey | None = None
+    ) -> None:
         assert record.status == IN_PROGRESS
-        await self._run(self._create, record, events, items)
+        await self._run(self._create, record, events, items, key)
 
     async def checkpoint(self, id: str, response: bytes, events: bytes = b"") -> bool:
         return await self._run(self._update, id, IN_PROGRESS, response, events)
@@ -64,6 +66,9 @@ class SqliteStore:
 
     async def find_item(self, owner: str, item_id: str) -> Record | None:
         return await self._run(self._find_item, owner, item_id)
+
+    async def find_key(self, owner: str, key: str) -> AnsweredKey | None:
+        return await self._run(self._find_key, owner, key)
 
     async def replay(self, owner: str, id: str) -> Replay | None:
         return await self._run(self._replay, owner, id)
@@ -97,13 +102,15 @@ class SqliteStore:
             raise StoreUnavailable(f"The store {self._database.path} is closed.")
         return await _on(self._worker, operation, *args, **kwargs)
 
-    def _create(self, record: Record, events: bytes, items: Sequence[str]) -> None:
+    def _create(self, record: Record, events: bytes, items: Sequence[str], key: AnsweredKey | None) -> None:
         latest = record.created_at + self._bounds.max_age_seconds
         expires_at = latest if record.expires_at is None else min(record.expires_at, latest)
         # Not durable: what a power cut takes with it here was promised to nobody.
         with self._database.transaction() as connection:
             now = self._clock()
             records.insert(connection, record, events, items, expires_at, now)
+            if key is not None:
+                keys.add(connection, record.owner, key)
             if retention.exceeds(connection, self._bounds):
                 retention.expire(connection, now)
                 retention.shrink(connection, self._bounds)
@@ -127,6 +134,10 @@ class SqliteStore:
     def _find_item(self, owner: str, item_id: str) -> Record | None:
         with self._database.transaction() as connection:
             return records.find_item(connection, owner, item_id, self._clock())
+
+    def _find_key(self, owner: str, key: str) -> AnsweredKey | None:
+        with self._database.transaction() as connection:
+            return keys.find(connection, owner, key, self._clock())
 
     def _replay(self, owner: str, id: str) -> Replay | None:
         with self._database.transaction() as connection:

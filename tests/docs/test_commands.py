@@ -156,6 +156,7 @@ CHECKS: tuple[tuple[str, Callable[[str], None]], ...] = (
     (r"starting_after=3", is_rest_of_stream),
     (r"^curl .*/cancel$", is_cancelled),
     (r"^curl .*previous_response_id", is_follow_up),
+    (r"Idempotency-Key", is_answer),
     (r"^curl .*/v1/responses -H", is_answer),
     (r"^curl .*/input_tokens -H", is_count("input_tokens")),
     (r"^curl .*/compact -H", is_compacted),

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from service.store import Counts, Record, Replay, Store, StoreError, StoreUnavailable
+from service.store import AnsweredKey, Counts, Record, Replay, Store, StoreError, StoreUnavailable
 
 
 class FailingStore:
@@ -37,9 +37,11 @@ class FailingStore:
         if operation in self.failing:
             raise self.failing[operation]
 
-    async def create(self, record: Record, events: bytes = b"", items: Sequence[str] = ()) -> None:
+    async def create(
+        self, record: Record, events: bytes = b"", items: Sequence[str] = (), key: AnsweredKey | None = None
+    ) -> None:
         await self._enter("create")
-        await self._store.create(record, events, items)
+        await self._store.create(record, events, items, key)
 
     async def checkpoint(self, id: str, response: bytes, events: bytes = b"") -> bool:
         await self._enter("checkpoint")
@@ -58,6 +60,10 @@ class FailingStore:
     async def find_item(self, owner: str, item_id: str) -> Record | None:
         await self._enter("find_item")
         return await self._store.find_item(owner, item_id)
+
+    async def find_key(self, owner: str, key: str) -> AnsweredKey | None:
+        await self._enter("find_key")
+        return await self._store.find_key(owner, key)
 
     async def replay(self, owner: str, id: str) -> Replay | None:
         await self._enter("replay")

@@ -99,7 +99,7 @@ async def test_a_running_response_is_cancelled_with_its_text_so_far(served: Serv
     id = await created(served)
     reading = served.stub.StreamResponse(StreamResponseRequest(id=id), timeout=WAIT)
     events = await read_until(reading, "output_text_delta")
-    cancelling = asyncio.create_task(cancelled(served, id))
+    cancelling = served.stub.CancelResponse(CancelResponseRequest(id=id), timeout=WAIT)
     await stored(served, id)  # a call that came later, so the cancellation has been heard of
     served.gate.open()
     response = await cancelling
@@ -115,7 +115,7 @@ async def test_a_running_response_is_cancelled_with_its_text_so_far(served: Serv
 async def test_a_queued_response_is_cancelled_without_having_begun(narrow: Served) -> None:
     narrow.gate.hold_after(1)
     first, second = await created(narrow), await created(narrow)
-    cancelling = asyncio.create_task(cancelled(narrow, second))
+    cancelling = narrow.stub.CancelResponse(CancelResponseRequest(id=second), timeout=WAIT)
     await stored(narrow, second)
     narrow.gate.open()
     assert (await cancelling).status == CANCELLED

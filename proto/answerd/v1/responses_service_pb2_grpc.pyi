@@ -49,7 +49,11 @@ class ResponsesServiceStub:
     Metadata of a call: `authorization` (`Bearer` and an API key, if the server has keys) decides who the caller is, and
     callers see their own responses only; `x-request-id` names the request in the log and comes back in the initial
     metadata, made up if missing; `traceparent` is passed on to traces;
-    `idempotency-key` makes a repeated CreateResponse return the first one's response.
+    `idempotency-key` (1 to 256 printable ASCII characters, else INVALID_VALUE) makes a repeated CreateResponse return the
+    first one's response for 24 hours, also while that runs and after a restart, and never generate a second one. A call
+    that is refused does not use up its key; the same key with another request is IDEMPOTENCY_KEY_REUSED. If the response
+    was deleted meanwhile, the repetition is RESPONSE_NOT_FOUND. A response that is not stored is kept for 24 hours for
+    such calls only. A response that several callers wait for is cancelled when the last of them leaves.
 
     Every failure is a google.rpc.Status with an ErrorReason (error.proto). Any method may fail with INVALID_API_KEY,
     UNAVAILABLE, STORE_UNAVAILABLE, DEADLINE_EXCEEDED and INTERNAL; a method that the server does not have yet fails with
@@ -114,7 +118,11 @@ class ResponsesServiceAsyncStub(ResponsesServiceStub):
     Metadata of a call: `authorization` (`Bearer` and an API key, if the server has keys) decides who the caller is, and
     callers see their own responses only; `x-request-id` names the request in the log and comes back in the initial
     metadata, made up if missing; `traceparent` is passed on to traces;
-    `idempotency-key` makes a repeated CreateResponse return the first one's response.
+    `idempotency-key` (1 to 256 printable ASCII characters, else INVALID_VALUE) makes a repeated CreateResponse return the
+    first one's response for 24 hours, also while that runs and after a restart, and never generate a second one. A call
+    that is refused does not use up its key; the same key with another request is IDEMPOTENCY_KEY_REUSED. If the response
+    was deleted meanwhile, the repetition is RESPONSE_NOT_FOUND. A response that is not stored is kept for 24 hours for
+    such calls only. A response that several callers wait for is cancelled when the last of them leaves.
 
     Every failure is a google.rpc.Status with an ErrorReason (error.proto). Any method may fail with INVALID_API_KEY,
     UNAVAILABLE, STORE_UNAVAILABLE, DEADLINE_EXCEEDED and INTERNAL; a method that the server does not have yet fails with
@@ -175,7 +183,11 @@ class ResponsesServiceServicer(metaclass=_abc_1.ABCMeta):
     Metadata of a call: `authorization` (`Bearer` and an API key, if the server has keys) decides who the caller is, and
     callers see their own responses only; `x-request-id` names the request in the log and comes back in the initial
     metadata, made up if missing; `traceparent` is passed on to traces;
-    `idempotency-key` makes a repeated CreateResponse return the first one's response.
+    `idempotency-key` (1 to 256 printable ASCII characters, else INVALID_VALUE) makes a repeated CreateResponse return the
+    first one's response for 24 hours, also while that runs and after a restart, and never generate a second one. A call
+    that is refused does not use up its key; the same key with another request is IDEMPOTENCY_KEY_REUSED. If the response
+    was deleted meanwhile, the repetition is RESPONSE_NOT_FOUND. A response that is not stored is kept for 24 hours for
+    such calls only. A response that several callers wait for is cancelled when the last of them leaves.
 
     Every failure is a google.rpc.Status with an ErrorReason (error.proto). Any method may fail with INVALID_API_KEY,
     UNAVAILABLE, STORE_UNAVAILABLE, DEADLINE_EXCEEDED and INTERNAL; a method that the server does not have yet fails with
