@@ -90,6 +90,14 @@ class SseClient:
                 raise ClientError(f"{reply.status}: {(await reply.text())[:500]}")
             return await read_answer(reply.content.iter_any(), start)
 
+    async def whole(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """One response that is not streamed. Raises ClientError."""
+        async with self._session.post(self._url, data=orjson.dumps(body), headers=HEADERS) as reply:
+            if reply.status != 200:
+                raise ClientError(f"{reply.status}: {(await reply.text())[:500]}")
+            response: Mapping[str, Any] = orjson.loads(await reply.read())
+            return response
+
 
 async def read_answer(chunks: AsyncIterator[bytes], start: float) -> Answer:
     """Reads a whole event stream. Raises ClientError if it does not end as a response that has text."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.grammar_pb2 import GrammarType
 from inference.after_tag import AfterTag
+from inference.call_choice import THRESHOLD, CallChoice
 from inference.constraint import Constraint
 from inference.grammar.definition import json_rule
 from inference.grammar.errors import GrammarError
@@ -41,9 +43,15 @@ class Form:
 
 
 async def constraints_of(
-    request: CreateResponseRequest, model: ServedModel, answers: int, *, in_thought: bool = False
+    request: CreateResponseRequest,
+    model: ServedModel,
+    answers: int,
+    *,
+    in_thought: bool = False,
+    after_output: bool = False,
 ) -> Sequence[Constraint | None]:
     """For each answer to a validated request what it must keep to, or None. in_thought: the answer begins within one.
+    after_output: it follows the output of a call.
 
     Raises InvalidRequest for a grammar that cannot be compiled.
     """
@@ -52,7 +60,8 @@ async def constraints_of(
         before = of_tools.BEGUN_THOUGHT if in_thought else of_tools.MAYBE_THOUGHT
     calling = calling_of(request)
     if calling is not None:
-        return await _of_calls(calling, _form(request), model, before, in_thought=in_thought)
+        threshold = math.inf if after_output else THRESHOLD
+        return await _of_calls(calling, _form(request), model, before, threshold, in_thought=in_thought)
     form = _form(request)
     if form is not None and before:
         return await _of_form_after_thought(form, model, before, answers)
@@ -93,9 +102,11 @@ async def _of_form_after_thought(form: Form, model: ServedModel, before: str, an
 
 
 async def _of_calls(
-    calling: Calling, form: Form | None, model: ServedModel, before: str, *, in_thought: bool
+    calling: Calling, form: Form | None, model: ServedModel, before: str, threshold: float, *, in_thought: bool
 ) -> Sequence[Constraint]:
-    """A schema that is not strict, of a tool that need not be called, is enforced as far as that is possible."""
+    """A schema that is not strict, of a tool that need not be called, is enforced as far as that is possible.
+    threshold: of the choice between a call and words, for a model that is not used to make it."""
+    lenient = NONE
 
     def language(lenient: Container[int]) -> Grammar:
         if calling.must:
@@ -112,7 +123,14 @@ async def _of_calls(
     if calling.must or form is not None:
         return constraints
     tokens, thought = model.engine.token_bytes, (THINK, THOUGHT)
-    return [AfterTag(inner, CALL, model.over_call_tag, tokens, thought, in_thought=in_thought) for inner in constraints]
+    words = [
+        AfterTag(inner, CALL, model.over_call_tag, tokens, thought, in_thought=in_thought) for inner in constraints
+    ]
+    if model.native_calls or model.thinks:
+        return words
+    calls = await compiled(of_tools.calls_only(calling, before, lenient), "tools", model, 1)
+    openings, beginnings = model.call_openings, model.call_beginnings
+    return [CallChoice(call, word, openings, beginnings, threshold) for call, word in zip(calls, words, strict=True)]
 
 
 async def _not_enforceable(calling: Calling, form: Form | None, model: ServedModel) -> set[int]:

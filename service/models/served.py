@@ -10,7 +10,11 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from inference.after_tag import Overshoot, overshoot
+from inference.call_choice import beginnings_of, openings_of
 from inference.chat import ChatTemplate, Segment
 from inference.stream import AsyncEngine
 from inference.tokenizer import Tokenizer
@@ -66,6 +70,16 @@ class ServedModel:
     def over_call_tag(self) -> Overshoot:
         """The tokens that would say the end of a call's tag and more; looked for when first asked for (10 ms)."""
         return overshoot(self.engine.token_bytes, CALL.encode())
+
+    @cached_property
+    def call_openings(self) -> NDArray[np.intp]:
+        """The tokens that begin a call in some notation; looked for when first asked for (10 ms)."""
+        return openings_of(self.engine.token_bytes)
+
+    @cached_property
+    def call_beginnings(self) -> NDArray[np.intp]:
+        """The tokens that a call's tag may begin with; looked for when first asked for (10 ms)."""
+        return beginnings_of(self.engine.token_bytes, CALL)
 
     async def prompt(self, messages: Sequence[Mapping[str, Any]], **variables: Any) -> tuple[int, ...]:
         """The token ids of a conversation, up to where the answer begins. Long ones are encoded on another thread.

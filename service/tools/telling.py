@@ -10,16 +10,7 @@ from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.tool_choice_pb2 import ToolChoiceMode
 from answerd.v1.tool_pb2 import FunctionTool
 from service.conversation import ChatMessage
-
-PREAMBLE = """You can call functions. These are their signatures:
-<tools>
-{signatures}
-</tools>
-To call one, answer with nothing but its name and arguments, between tags:
-<tool_call>
-{{"name": "function name", "arguments": {{"name of an argument": "its value"}}}}
-</tool_call>
-What it returns comes between <tool_response> and </tool_response>."""
+from service.tools.preamble import preamble
 
 
 def told_functions(request: CreateResponseRequest) -> list[FunctionTool]:
@@ -36,13 +27,11 @@ def signatures(functions: Iterable[FunctionTool]) -> list[dict[str, Any]]:
 
 
 def with_preamble(messages: Sequence[ChatMessage], functions: Iterable[FunctionTool]) -> list[ChatMessage]:
-    """The messages with a system text about the functions, behind the one that they begin with."""
-    lines = [json.dumps(signature, ensure_ascii=False) for signature in signatures(functions)]
-    preamble = PREAMBLE.format(signatures="\n".join(lines))
+    """The messages with a system text about the functions, behind what the one that they begin with says."""
+    told = [_signature(function) for function in functions]
     if messages and messages[0]["role"] == "system":
-        first = ChatMessage(role="system", content=f"{messages[0]['content']}\n\n{preamble}")
-        return [first, *messages[1:]]
-    return [ChatMessage(role="system", content=preamble), *messages]
+        return [ChatMessage(role="system", content=preamble(messages[0]["content"], told)), *messages[1:]]
+    return [ChatMessage(role="system", content=preamble(None, told)), *messages]
 
 
 def _signature(function: FunctionTool) -> dict[str, Any]:

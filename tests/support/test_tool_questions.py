@@ -2,9 +2,7 @@
 
 import pytest
 
-from tests.support.tool_questions import Half, Question, Share, Tally, questions, tally
-
-HALVES: tuple[Half, Half] = ("tuning", "held_back")
+from tests.support.tool_questions import HALVES, Half, Question, Share, Tally, questions, tally
 
 
 @pytest.mark.parametrize("half", HALVES)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 FOLDER = Path(__file__).parent
 Half = Literal["tuning", "held_back"]
+HALVES: tuple[Half, Half] = ("tuning", "held_back")
 Z = 1.96  # standard deviations on both sides of 95%
 
 
