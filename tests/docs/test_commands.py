@@ -62,6 +62,11 @@ def is_date(output: str) -> None:
     assert re.fullmatch(r"(January|May|November) [0-9]{1,2}, 18[0-9]{2}", json.loads(output)["output_text"])
 
 
+def is_thought_out(output: str) -> None:
+    is_answer(output)
+    assert [item["type"] for item in json.loads(output)["output"]] == ["reasoning", "message"]
+
+
 def is_follow_up(output: str) -> None:
     is_answer(output)
     assert json.loads(output)["previous_response_id"].startswith("resp_")
@@ -150,6 +155,7 @@ def names_the_methods(output: str) -> None:
 CHECKS: tuple[tuple[str, Callable[[str], None]], ...] = (
     (r"^id=", is_id),
     (r'"json_schema"', is_person),
+    (r"<think>", is_thought_out),
     (r'"regex"', is_date),
     (r'"stream": true', is_stream),
     (r'\?stream=true"$', is_stream),
