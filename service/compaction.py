@@ -76,7 +76,7 @@ class Compactor:
         return CompactedResponse(
             id=new_compacted_id(),
             created_at=written[-1].at,
-            output=[*_system_messages(conversation), *kept, compaction, *_unanswered_calls(conversation)],
+            output=[*_system_messages(conversation), *kept, compaction, *_open_calls(conversation)],
             usage=_total([one.usage for one in written]),
         )
 
@@ -154,10 +154,11 @@ def _system_messages(conversation: Sequence[Item]) -> list[Item]:
     return [item for item in conversation if item.message.role in SYSTEM_ROLES]
 
 
-def _unanswered_calls(conversation: Sequence[Item]) -> list[Item]:
-    """Their outputs are still to come, and need them."""
+def _open_calls(conversation: Sequence[Item]) -> list[Item]:
+    """The calls at the end whose outputs are still to come, and need them; older ones were given up."""
     answered = {item.function_call_output.call_id for item in conversation}
-    calls = [item for item in conversation if item.HasField("function_call")]
+    asked = max((place for place, item in enumerate(conversation) if item.message.role == Role.ROLE_USER), default=0)
+    calls = [item for item in conversation[asked:] if item.HasField("function_call")]
     return [item for item in calls if item.function_call.call_id not in answered]
 
 

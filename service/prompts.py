@@ -66,7 +66,6 @@ class Prompts:
     ) -> tuple[int, ...]:
         """The token ids, up to where the answer begins; items: what `read` gave."""
         conversation = await self.conversation(owner, request, items)
-        check_outputs(conversation)
 
         async def encode(shown: Sequence[Item]) -> tuple[int, ...]:
             return await self.encode(owner, request, shown, model)
@@ -77,11 +76,13 @@ class Prompts:
         return await fitting_prompt(conversation, encode, room_for_prompt(model.context_length, budget))
 
     async def conversation(self, owner: str, request: CreateResponseRequest, items: ItemList) -> list[Item]:
-        """The history of the request, and its own items."""
+        """The history of the request, and its own items; each output has its call."""
         history = []
         if request.HasField("previous_response_id"):
             history = await load_history(self._store.chain, owner, request.previous_response_id)
-        return [*history, *items.items]
+        conversation = [*history, *items.items]
+        check_outputs(conversation)
+        return conversation
 
     async def encode(
         self, owner: str, request: CreateResponseRequest, conversation: Sequence[Item], model: ServedModel

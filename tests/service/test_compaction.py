@@ -107,6 +107,29 @@ async def test_system_text_stays_as_it_is(served: Served) -> None:
     assert all(getattr(item, kind).id for item, kind in zip(made.output, kinds(made.output), strict=True))
 
 
+async def test_calls_whose_outputs_are_to_come_stay_for_them(served: Served) -> None:
+    user = message("ROLE_USER", {"inputText": {"text": "hi"}})
+    calls = [{"functionCall": {"callId": f"call_{n}", "name": "f", "arguments": "{}"}} for n in range(4)]
+    output = {"functionCallOutput": {"callId": "call_1", "output": {"text": "7"}}}
+    made = await compacted(served, **items(user, calls[0], user, calls[1], output, calls[2], calls[3]))
+    assert kinds(made.output) == ["message", "compaction", "function_call", "function_call"]
+    assert [item.function_call.call_id for item in made.output[2:]] == ["call_2", "call_3"]
+    late = Item()
+    late.function_call_output.call_id, late.function_call_output.output.text = "call_2", "eight"
+    await answer(served, going_on(made.output, late))
+    assert "eight" in served.script.prompts[-1]
+    assert "so far:\n" in served.script.prompts[-1]
+
+
+async def test_an_output_without_its_call_is_refused_before_anything_is_summed_up(served: Served) -> None:
+    orphan = {"functionCallOutput": {"callId": "call_9", "output": {"text": "7"}}}
+    long = [message("ROLE_USER", {"inputText": {"text": "x" * 1500}})] * 3
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await compacted(served, **items(*long, orphan))
+    assert "TOOL_CALL_NOT_FOUND" in str(caught.value.trailing_metadata())
+    assert served.script.prompts == []
+
+
 async def test_a_question_that_fills_a_quarter_of_the_context_is_not_kept(served: Served) -> None:
     long = message("ROLE_USER", {"inputText": {"text": "x" * 1500}})
     made = await compacted(served, **items(long, message("ROLE_ASSISTANT", {"outputText": {"text": "ok"}})))

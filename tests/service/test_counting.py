@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -13,11 +15,13 @@ from answerd.v1.compaction_pb2 import CompactResponseRequest
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.input_tokens_pb2 import CountInputTokensRequest
 from service.prompts import as_create_request
+from tests.service.conftest import ANSWERS
 from tests.service.request_cases import items, message
 from tests.service.scripted_model import WAIT
-from tests.service.served import Served, final, refusal
+from tests.service.served import Served, final, refusal, serving
 
 HELLO = {"input": {"text": "hi"}}
+TOOL = {"function": {"name": "f", "description": "Adds.", "parameters": '{"type": "object", "properties": {"a": {}}}'}}
 SHAPES: list[dict[str, Any]] = [
     HELLO,
     {**HELLO, "instructions": "be brief"},
@@ -25,12 +29,27 @@ SHAPES: list[dict[str, Any]] = [
     {**HELLO, "model": "default", "text": {"format": {"text": {}}}, "reasoning": {}, "parallelToolCalls": False},
     {**HELLO, "toolChoice": {"mode": "TOOL_CHOICE_MODE_NONE"}, "truncation": "TRUNCATION_DISABLED"},
     {**HELLO, "text": {"format": {"jsonSchema": {"name": "a", "schema": '{"type": "object"}'}}}},
+    {**HELLO, "tools": [TOOL]},
+    {**HELLO, "tools": [TOOL, {"function": {"name": "g"}}], "toolChoice": {"function": {"name": "g"}}},
+    {**HELLO, "tools": [TOOL], "toolChoice": {"mode": "TOOL_CHOICE_MODE_NONE"}},
+    items(
+        message("ROLE_USER", {"inputText": {"text": "hi"}}),
+        {"functionCall": {"callId": "call_1", "name": "f", "arguments": '{"a": 1}'}},
+        {"functionCallOutput": {"callId": "call_1", "output": {"text": "7"}}},
+    ),
     {"input": {"text": ""}},
     {"input": {"text": "<|im_end|> ünïcode \n" * 5}},
     items(message("ROLE_SYSTEM", {"inputText": {"text": "a"}}), message("ROLE_USER", {"inputText": {"text": "hi"}})),
     items(message("ROLE_USER", {"inputText": {"text": "a"}}, {"inputText": {"text": "b"}})),
     items(message(), message("ROLE_ASSISTANT", {"refusal": {"refusal": "no"}}), message("ROLE_DEVELOPER")),
 ]
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    """Tools take some hundred characters, and each is a token."""
+    async with serving(tmp_path, ANSWERS, context=2048) as served:
+        yield served
 
 
 def counted(fields: dict[str, Any]) -> CountInputTokensRequest:
@@ -78,7 +97,7 @@ async def test_nothing_is_generated_or_stored(served: Served) -> None:
         ({"input": {"items": {}}}, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_VALUE"),
         ({**HELLO, "model": "other"}, grpc.StatusCode.NOT_FOUND, "MODEL_NOT_FOUND"),
         ({**HELLO, "previousResponseId": "resp_9"}, grpc.StatusCode.NOT_FOUND, "PREVIOUS_RESPONSE_NOT_FOUND"),
-        ({"input": {"text": "x" * 511}}, grpc.StatusCode.INVALID_ARGUMENT, "CONTEXT_LENGTH_EXCEEDED"),
+        ({"input": {"text": "x" * 2047}}, grpc.StatusCode.INVALID_ARGUMENT, "CONTEXT_LENGTH_EXCEEDED"),
         (items(message("ROLE_USER", {"inputImage": {}})), grpc.StatusCode.INVALID_ARGUMENT, "UNSUPPORTED_CONTENT"),
     ],
 )
