@@ -48,7 +48,7 @@ async def test_another_template_gets_a_system_text_behind_the_instructions(tmp_p
     async with serving(tmp_path, {}, template=CHATML, context=2000) as served:
         await served.answer("time?", tools=[NOW], instructions="Be brief.")
     prompt = served.script.prompts[0]
-    assert prompt.startswith("system\nBe brief.\n\nYou can call functions.")
+    assert prompt.startswith("system\nBe brief.\n\n# Tools\n")
     assert '"name": "now"' in prompt
 
 
