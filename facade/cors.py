@@ -33,6 +33,14 @@ class Cors:
             "Vary": "Origin",
         }
 
+    def admits(self, request: web.BaseRequest) -> bool:
+        """Whether the request may be answered where browsers do not ask first: no web page sent it, or one of this
+        server's own, or one of an origin that is allowed."""
+        origin = request.headers.get("Origin")
+        if origin is None or "*" in self._origins or origin in self._origins:
+            return True
+        return origin.partition("://")[2] == request.headers.get("Host")
+
     def preflight(self, request: web.BaseRequest) -> web.Response | None:
         """The reply to a preflight request, None for any other request or where nobody is allowed."""
         asked = request.headers.get("Access-Control-Request-Method")

@@ -17,7 +17,9 @@ from facade.reader import invalid_type, invalid_value, read_field, unknown
 from facade.shapes import shape_of
 
 CHUNKS = "chunks"
-KNOWN = shape_of(CreateResponseRequest.DESCRIPTOR).fields
+# Of the contract alone: the WebSocket mode sets it itself.
+NOT_IN_JSON = frozenset({"unstored_parent_id"})
+KNOWN = frozenset(shape_of(CreateResponseRequest.DESCRIPTOR).fields) - NOT_IN_JSON
 
 # Of OpenAI, without a counterpart here.
 UNSUPPORTED = frozenset(
@@ -91,7 +93,7 @@ def read_keys(
     beside: keys that have no field, and what checks their values. Returns the keys that say something. Raises ApiError
     for the first key, in document order, that has no place.
     """
-    known = {*shape_of(message.DESCRIPTOR).fields}
+    known = {*shape_of(message.DESCRIPTOR).fields} - NOT_IN_JSON
     known.update(key for key, alias in ALIASES.items() if alias.target[0] in known)
     keys = []
     for key, value in body.items():
@@ -109,10 +111,10 @@ def _refuse(key: str, value: object) -> None:
     if key not in UNSUPPORTED:
         raise unknown(key)
     if value is not None:
-        raise _unsupported(key)
+        raise unsupported(key)
 
 
-def _unsupported(key: str) -> ApiError:
+def unsupported(key: str) -> ApiError:
     return ApiError("UNSUPPORTED_PARAMETER", f"Unsupported parameter: '{key}' is not supported by this server.", key)
 
 

@@ -12,7 +12,7 @@ class Drain:
 
     def __init__(self) -> None:
         self._running = 0
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -23,7 +23,11 @@ class Drain:
     @property
     def stopping(self) -> bool:
         """Whether the process only waits for what is in work."""
-        return self._stopping
+        return self._stopping.is_set()
+
+    async def until_stopping(self) -> None:
+        """Returns once the stop has begun."""
+        await self._stopping.wait()
 
     @contextmanager
     def request(self) -> Iterator[None]:
@@ -45,7 +49,7 @@ class Drain:
 
     async def finish(self, seconds: float) -> bool:
         """Begins the stop and waits until nothing is in work; False if that takes longer."""
-        self._stopping = True
+        self._stopping.set()
         try:
             async with asyncio.timeout(seconds):
                 await self._idle.wait()

@@ -68,6 +68,8 @@ HTTP_RULES: Mapping[str, Rule] = {
     "UNSUPPORTED_MEDIA_TYPE": Rule(415, INVALID_REQUEST, "unsupported_media_type"),
     "UNKNOWN_ROUTE": Rule(404, INVALID_REQUEST, None),
     "METHOD_NOT_ALLOWED": Rule(405, INVALID_REQUEST, None),
+    "ORIGIN_NOT_ALLOWED": Rule(403, INVALID_REQUEST, "origin_not_allowed"),
+    "WEBSOCKET_CONNECTION_LIMIT_REACHED": Rule(400, INVALID_REQUEST, "websocket_connection_limit_reached"),
 }
 
 RULES: Mapping[str, Rule] = {**SERVICE_RULES, **HTTP_RULES}
@@ -132,14 +134,19 @@ class ApiError(Exception):
 
     def body(self, request_id: str) -> bytes:
         """OpenAI's envelope, as UTF-8 JSON."""
-        error = {
-            "message": self.message_for(request_id),
-            "type": self.rule.type,
-            "param": self.param,
-            "code": self.rule.code,
-        }
         beside = {} if self.response is None else {"response": self.response}
-        return orjson.dumps({"error": error, **beside})
+        return orjson.dumps({"error": self._error(request_id), **beside})
+
+    def event(self, request_id: str) -> bytes:
+        """The error event of a WebSocket, as UTF-8 JSON: it always has a code, and says in itself what headers say."""
+        error = self._error(request_id)
+        error["code"] = error["code"] or self.reason.lower()
+        beside = {"headers": self.headers} if self.headers else {}
+        return orjson.dumps({"type": "error", "status": self.status, "error": {**error, **beside}})
+
+    def _error(self, request_id: str) -> dict[str, str | None]:
+        message = self.message_for(request_id)
+        return {"message": message, "type": self.rule.type, "param": self.param, "code": self.rule.code}
 
 
 def malformed_json(message: str = NOT_JSON) -> ApiError:

@@ -1,4 +1,4 @@
-"""Writes events of a response as frames of an SSE stream. It knows no connection."""
+"""Writes events of a response as frames of an SSE stream, or as JSON alone. It knows no connection."""
 
 from __future__ import annotations
 
@@ -51,13 +51,18 @@ class EventWriter:
 
     def frame(self, event: ResponseEvent) -> bytes:
         """The frame of an event, blank line included; empty for an event of a newer contract."""
+        payload = self._payload(event)
+        return b"event: %b\ndata: %b\n\n" % (payload["type"].encode(), orjson.dumps(payload)) if payload else b""
+
+    def message(self, event: ResponseEvent) -> bytes:
+        """The event as JSON alone; empty for an event of a newer contract."""
+        payload = self._payload(event)
+        return orjson.dumps(payload) if payload else b""
+
+    def _payload(self, event: ResponseEvent) -> dict[str, Any] | None:
         name = event.WhichOneof("event")
         if name is None:
-            return b""
-        payload = self._payload(name, event)
-        return b"event: %b\ndata: %b\n\n" % (payload["type"].encode(), orjson.dumps(payload))
-
-    def _payload(self, name: str, event: ResponseEvent) -> dict[str, Any]:
+            return None
         head = {"type": self._types[name], "sequence_number": event.sequence_number}
         # Nearly all events are text; they do not take the general way.
         if name == "output_text_delta":

@@ -30,6 +30,11 @@ class Follower:
         self.ended = False
 
     @property
+    def response(self) -> Response:
+        """As the last event that carried it has it."""
+        return self._response
+
+    @property
     def usage(self) -> Usage | None:
         """The tokens of the response, once it has ended."""
         return self._response.usage if self._response.HasField("usage") else None

@@ -131,6 +131,4 @@ def _route(request: web.Request) -> str | None:
 
 def _method_not_allowed(request: web.Request, where: str, allowed: list[str]) -> ApiError:
     message = f"Method not allowed: {where}. Allowed: {', '.join(allowed)}."
-    if request.path == CREATE and request.headers.get("Upgrade", "").lower() == "websocket":
-        message = f"This server does not offer WebSocket connections. Use POST {CREATE} with 'stream': true."
     return ApiError("METHOD_NOT_ALLOWED", message, headers={"Allow": ", ".join(allowed)})

@@ -5,7 +5,6 @@ They do not know how failures look; whatever they raise becomes an envelope else
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
@@ -25,14 +24,15 @@ from answerd.v1.stored_response_pb2 import (
     StreamResponseRequest,
 )
 from facade.blame import clients_words
-from facade.body import parse_object, read_body
+from facade.body import read_body
 from facade.client import ServiceClient
 from facade.create_request import read_create_request, read_keys
 from facade.drain import Drain
-from facade.errors import NO_RETRY, REASON_OF_CODE, ApiError, malformed_json
+from facade.errors import NO_RETRY, REASON_OF_CODE, ApiError
 from facade.events import EventWriter
 from facade.follow import Follower, first_event
 from facade.key_check import KeyCheck
+from facade.parsing import Parsing
 from facade.patience import Patience
 from facade.query import read_query
 from facade.request_context import NOTES, REQUEST_ID, check_idempotency_key, metadata_of
@@ -40,8 +40,6 @@ from facade.stored_query import read_stored_query
 from facade.streams import Streams, note_end, noted
 from facade.writer import write_compacted, write_model, write_page, write_whole_response
 
-# Reading a body of this size would hold up the streams of others for some milliseconds.
-LARGE_BODY = 256 * 1024
 T = TypeVar("T")
 
 
@@ -53,6 +51,8 @@ class Handlers:
         client: ServiceClient,
         drain: Drain,
         patience: Patience,
+        keys: KeyCheck,
+        parsing: Parsing,
         *,
         limit: int,
         keep_alive: float,
@@ -61,8 +61,7 @@ class Handlers:
         self._client = client
         self._drain = drain
         self._patience = patience
-        self._keys = KeyCheck(client.check_key)
-        self._one_large_body = asyncio.Semaphore(1)
+        self._keys, self._parsing = keys, parsing
         self._limit = limit
         self._streams = Streams(EventWriter(reasoning_events), keep_alive)
 
@@ -142,10 +141,7 @@ class Handlers:
         with self._drain.waiting_for_client():
             body = await read_body(request, self._limit, self._patience.body)
         self._refuse_while_stopping()
-        if len(body) <= LARGE_BODY:
-            return _parse(body, read)
-        async with self._one_large_body:
-            return await asyncio.to_thread(_parse, body, read)
+        return await self._parsing.parse(body, read)
 
     def _refuse_while_stopping(self) -> None:
         if self._drain.stopping:
@@ -175,20 +171,12 @@ class Handlers:
                 fault = last if last.HasField("error") else fault
         except ApiError as error:
             reason = error.reason
-            fault, last = follower.broken(noted(request, error), request[REQUEST_ID])
+            fault, last = follower.broken(noted(request[NOTES], error), request[REQUEST_ID])
         await follower.finish()
-        note_end(request, follower)
+        note_end(request[NOTES], follower)
         if last.HasField("failed"):
             raise _failure(last.failed.response, fault, reason)
         return _json(write_whole_response(getattr(last, last.WhichOneof("event") or "").response))
-
-
-def _parse(body: bytes, read: Callable[[dict[str, Any]], T]) -> T:
-    try:
-        return read(parse_object(body))
-    except (RecursionError, ValueError):
-        # Nothing that a body holds may look like a fault of this process.
-        raise malformed_json() from None
 
 
 def _failure(response: Response, fault: ResponseEvent | None, reason: str | None) -> ApiError:

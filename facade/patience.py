@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Patience:
-    """In seconds. `head`: from the connection to the first request's headers. `body`: for all of a request's body."""
+    """In seconds. `head`: from the connection to the first request's headers. `body`: for all of a request's body.
+
+    Of a WebSocket, `silence`: without a word, not even the answer to a ping. `connection`: from its beginning to its
+    end, told by `sleep`.
+    """
 
     head: float = 30.0
     body: float = 60.0
+    silence: float = 120.0
+    connection: float = 3600.0
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep

@@ -5,6 +5,9 @@ It does not know which call of the service the events come from.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
+
 from aiohttp import web
 
 from answerd.v1.event_pb2 import ResponseEvent
@@ -13,7 +16,7 @@ from facade.chunks import ChunkWriter
 from facade.errors import ApiError, internal_error
 from facade.events import DONE, EventWriter
 from facade.follow import Follower
-from facade.request_context import NOTES, REQUEST_ID
+from facade.request_context import NOTES, REQUEST_ID, Notes
 from facade.sse import SseReply
 
 log = get_logger("facade")
@@ -35,44 +38,50 @@ class Streams:
         writer = ChunkWriter() if chunks else self._writer
         async with SseReply(request, self._keep_alive) as reply:
             if first is not None:
-                await self._send_events(request, reply, follower, first, writer)
+                send = partial(_send_frame, reply, writer)
+                await tell(follower, first, send, request[NOTES], request[REQUEST_ID])
             # Before the last frame, after which the client may leave and cancel whatever is still awaited.
             await follower.finish()
             await reply.send(DONE)
-        note_end(request, follower)
+        note_end(request[NOTES], follower)
         return reply.response
 
-    async def _send_events(
-        self,
-        request: web.Request,
-        reply: SseReply,
-        follower: Follower,
-        first: ResponseEvent,
-        writer: EventWriter | ChunkWriter,
-    ) -> None:
-        try:
-            async for event in follower.events(first):
-                await reply.send(writer.frame(event))
-        except ConnectionError:
-            raise
-        except Exception as error:
-            # The status is sent already; the stream itself has to say how it ended.
-            broken = noted(request, error)
-            for event in follower.broken(broken, request[REQUEST_ID]):
-                await reply.send(writer.frame(event))
+
+async def _send_frame(reply: SseReply, writer: EventWriter | ChunkWriter, event: ResponseEvent) -> None:
+    await reply.send(writer.frame(event))
 
 
-def noted(request: web.Request, error: Exception) -> ApiError:
+async def tell(
+    follower: Follower,
+    first: ResponseEvent,
+    send: Callable[[ResponseEvent], Awaitable[None]],
+    notes: Notes,
+    request_id: str,
+) -> None:
+    """Sends `first` and the events after it; of a stream that breaks off, the two that say so. Raises ConnectionError
+    if the client has left."""
+    try:
+        async for event in follower.events(first):
+            await send(event)
+    except ConnectionError:
+        raise
+    except Exception as error:
+        # The client counts on a stream by now; the stream itself has to say how it ended.
+        for event in follower.broken(noted(notes, error), request_id):
+            await send(event)
+
+
+def noted(notes: Notes, error: Exception) -> ApiError:
     """A failure in the middle of a stream, as the log has it."""
     known = error if isinstance(error, ApiError) else internal_error(repr(error))
-    request[NOTES].update(reason=known.reason, detail=known.detail or None)
+    notes.update(reason=known.reason, detail=known.detail or None)
     if known is not error:
         log.error("a stream failed unexpectedly", exc_info=error)
     return known
 
 
-def note_end(request: web.Request, follower: Follower) -> None:
-    notes, usage = request[NOTES], follower.usage
+def note_end(notes: Notes, follower: Follower) -> None:
+    usage = follower.usage
     notes["events"] = follower.taken
     if usage is not None:
         notes.update(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)

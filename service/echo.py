@@ -57,6 +57,9 @@ def _echo_optional(request: CreateResponseRequest, response: Response) -> None:
     """What stays unset where the request says nothing."""
     if request.HasField("previous_response_id"):
         response.previous_response_id = request.previous_response_id
+    if request.HasField("unstored_parent_id"):
+        # What came before is in the input; the response goes on from there all the same.
+        response.previous_response_id = request.unstored_parent_id
     if request.HasField("instructions"):
         response.instructions = request.instructions
     if request.HasField("max_output_tokens"):

@@ -166,6 +166,7 @@ def _check_hints(request: CreateResponseRequest, faults: Faults) -> None:
     faults.choice("service_tier", request.service_tier, ServiceTier.values())
     faults.length("safety_identifier", request.safety_identifier, MAX_IDENTIFIER)
     faults.length("prompt_cache_key", request.prompt_cache_key, MAX_IDENTIFIER)
+    faults.length("unstored_parent_id", request.unstored_parent_id, MAX_IDENTIFIER)
     for key, value in sorted(request.metadata.items()):
         path = key_path("metadata", key)
         if len(key) > MAX_NOTE_KEY:

@@ -83,7 +83,7 @@ def test_an_unset_setting_differs_from_zero() -> None:
     optional = {
         "model", "instructions", "previous_response_id", "store", "max_output_tokens", "temperature", "top_p",
         "parallel_tool_calls", "max_tool_calls", "safety_identifier", "prompt_cache_key", "user", "repetition_penalty",
-        "dry_base", "dry_allowed_length", "seed", "n_choices", "enable_thinking",
+        "dry_base", "dry_allowed_length", "seed", "n_choices", "enable_thinking", "unstored_parent_id",
     }  # fmt: skip
     fields = create_response_pb2.CreateResponseRequest.DESCRIPTOR.fields
     scalars = [field for field in fields if field.message_type is None and field.has_presence]

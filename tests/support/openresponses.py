@@ -52,6 +52,11 @@ def validate_compaction(compacted: Mapping[str, Any]) -> None:
     _validate("CompactResource", compacted)
 
 
+def validate_websocket_error(event: Mapping[str, Any]) -> None:
+    """Raises AssertionError, with the place and the fault, unless `event` is an error event of a WebSocket."""
+    _validate("WebSocketErrorEvent", event)
+
+
 def _validate(name: str, value: object) -> None:
     fault = best_match(_validator(name).iter_errors(value))
     assert fault is None, f"{name} at {fault.json_path}: {fault.message}"

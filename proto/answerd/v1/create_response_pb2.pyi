@@ -33,7 +33,7 @@ class CreateResponseRequest(_message.Message):
     """The request for a new response. Every field but `input` is optional; unset means the default named here, and JSON
     null means unset. The names are the JSON keys; other spellings (`max_tokens`, `max_completion_tokens`, `messages`,
     `n`, `stop_seqs`, `reasoning_effort`, `truncate_sequence`, `response_format`) are known to the HTTP facade only.
-    `stream`, `stream_options` and `stream_format` concern HTTP and have no field.
+    `stream`, `stream_options` and `stream_format` concern HTTP and have no field; `unstored_parent_id` has no JSON key.
     A value outside the range given here is refused with INVALID_VALUE and its path; all faults of a request are
     reported at once, as field violations in the order of the JSON document.
     The server may refuse a field that it does not honour yet, by name, with UNSUPPORTED_PARAMETER.
@@ -121,6 +121,7 @@ class CreateResponseRequest(_message.Message):
     GRAMMAR_FIELD_NUMBER: _builtins.int
     ENABLE_THINKING_FIELD_NUMBER: _builtins.int
     WEB_SEARCH_OPTIONS_FIELD_NUMBER: _builtins.int
+    UNSTORED_PARENT_ID_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model. Unset or `default` is the server's default model. Errors: MODEL_NOT_FOUND."""
     instructions: _builtins.str
@@ -191,6 +192,12 @@ class CreateResponseRequest(_message.Message):
     """Whether to return the log-probabilities of the generated tokens. Default false."""
     enable_thinking: _builtins.bool
     """Whether a model that can think does; passed to the chat template. Unset leaves it to the template."""
+    unstored_parent_id: _builtins.str
+    """For a caller that continues a response which is not stored: that response's id, at most 64 characters, echoed as the
+    `previous_response_id` of the new one. It is not looked up: the caller has kept the items of the turns that are not
+    stored, sends them at the beginning of `input`, and names the last stored response before them, if there is one, in
+    `previous_response_id`. Not in JSON; the WebSocket mode of the HTTP facade sets it.
+    """
     @_builtins.property
     def input(self) -> _input_pb2.Input:
         """What is put before the model. Required."""
@@ -282,10 +289,11 @@ class CreateResponseRequest(_message.Message):
         grammar: _grammar_pb2.Grammar | None = ...,
         enable_thinking: _builtins.bool | None = ...,
         web_search_options: _web_search_pb2.WebSearchOptions | None = ...,
+        unstored_parent_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_dry_allowed_length", b"_dry_allowed_length", "_dry_base", b"_dry_base", "_enable_thinking", b"_enable_thinking", "_instructions", b"_instructions", "_max_output_tokens", b"_max_output_tokens", "_max_tool_calls", b"_max_tool_calls", "_model", b"_model", "_n_choices", b"_n_choices", "_parallel_tool_calls", b"_parallel_tool_calls", "_previous_response_id", b"_previous_response_id", "_prompt_cache_key", b"_prompt_cache_key", "_repetition_penalty", b"_repetition_penalty", "_safety_identifier", b"_safety_identifier", "_seed", b"_seed", "_store", b"_store", "_temperature", b"_temperature", "_top_p", b"_top_p", "_user", b"_user", "dry_allowed_length", b"dry_allowed_length", "dry_base", b"dry_base", "dry_sequence_breakers", b"dry_sequence_breakers", "enable_thinking", b"enable_thinking", "grammar", b"grammar", "input", b"input", "instructions", b"instructions", "max_output_tokens", b"max_output_tokens", "max_tool_calls", b"max_tool_calls", "model", b"model", "n_choices", b"n_choices", "parallel_tool_calls", b"parallel_tool_calls", "previous_response_id", b"previous_response_id", "prompt_cache_key", b"prompt_cache_key", "reasoning", b"reasoning", "repetition_penalty", b"repetition_penalty", "safety_identifier", b"safety_identifier", "seed", b"seed", "store", b"store", "temperature", b"temperature", "text", b"text", "tool_choice", b"tool_choice", "top_p", b"top_p", "user", b"user", "web_search_options", b"web_search_options"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_dry_allowed_length", b"_dry_allowed_length", "_dry_base", b"_dry_base", "_enable_thinking", b"_enable_thinking", "_instructions", b"_instructions", "_max_output_tokens", b"_max_output_tokens", "_max_tool_calls", b"_max_tool_calls", "_model", b"_model", "_n_choices", b"_n_choices", "_parallel_tool_calls", b"_parallel_tool_calls", "_previous_response_id", b"_previous_response_id", "_prompt_cache_key", b"_prompt_cache_key", "_repetition_penalty", b"_repetition_penalty", "_safety_identifier", b"_safety_identifier", "_seed", b"_seed", "_store", b"_store", "_temperature", b"_temperature", "_top_p", b"_top_p", "_unstored_parent_id", b"_unstored_parent_id", "_user", b"_user", "dry_allowed_length", b"dry_allowed_length", "dry_base", b"dry_base", "dry_sequence_breakers", b"dry_sequence_breakers", "enable_thinking", b"enable_thinking", "grammar", b"grammar", "input", b"input", "instructions", b"instructions", "max_output_tokens", b"max_output_tokens", "max_tool_calls", b"max_tool_calls", "model", b"model", "n_choices", b"n_choices", "parallel_tool_calls", b"parallel_tool_calls", "previous_response_id", b"previous_response_id", "prompt_cache_key", b"prompt_cache_key", "reasoning", b"reasoning", "repetition_penalty", b"repetition_penalty", "safety_identifier", b"safety_identifier", "seed", b"seed", "store", b"store", "temperature", b"temperature", "text", b"text", "tool_choice", b"tool_choice", "top_p", b"top_p", "unstored_parent_id", b"unstored_parent_id", "user", b"user", "web_search_options", b"web_search_options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dry_allowed_length", b"_dry_allowed_length", "_dry_base", b"_dry_base", "_enable_thinking", b"_enable_thinking", "_instructions", b"_instructions", "_max_output_tokens", b"_max_output_tokens", "_max_tool_calls", b"_max_tool_calls", "_model", b"_model", "_n_choices", b"_n_choices", "_parallel_tool_calls", b"_parallel_tool_calls", "_previous_response_id", b"_previous_response_id", "_prompt_cache_key", b"_prompt_cache_key", "_repetition_penalty", b"_repetition_penalty", "_safety_identifier", b"_safety_identifier", "_seed", b"_seed", "_store", b"_store", "_temperature", b"_temperature", "_top_p", b"_top_p", "_user", b"_user", "background", b"background", "dry_allowed_length", b"dry_allowed_length", "dry_base", b"dry_base", "dry_multiplier", b"dry_multiplier", "dry_sequence_breakers", b"dry_sequence_breakers", "enable_thinking", b"enable_thinking", "frequency_penalty", b"frequency_penalty", "grammar", b"grammar", "include", b"include", "input", b"input", "instructions", b"instructions", "logit_bias", b"logit_bias", "logprobs", b"logprobs", "max_output_tokens", b"max_output_tokens", "max_tool_calls", b"max_tool_calls", "metadata", b"metadata", "min_p", b"min_p", "model", b"model", "n_choices", b"n_choices", "parallel_tool_calls", b"parallel_tool_calls", "presence_penalty", b"presence_penalty", "previous_response_id", b"previous_response_id", "prompt_cache_key", b"prompt_cache_key", "reasoning", b"reasoning", "repetition_penalty", b"repetition_penalty", "safety_identifier", b"safety_identifier", "seed", b"seed", "service_tier", b"service_tier", "stop", b"stop", "store", b"store", "temperature", b"temperature", "text", b"text", "tool_choice", b"tool_choice", "tools", b"tools", "top_k", b"top_k", "top_logprobs", b"top_logprobs", "top_p", b"top_p", "truncation", b"truncation", "user", b"user", "web_search_options", b"web_search_options"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dry_allowed_length", b"_dry_allowed_length", "_dry_base", b"_dry_base", "_enable_thinking", b"_enable_thinking", "_instructions", b"_instructions", "_max_output_tokens", b"_max_output_tokens", "_max_tool_calls", b"_max_tool_calls", "_model", b"_model", "_n_choices", b"_n_choices", "_parallel_tool_calls", b"_parallel_tool_calls", "_previous_response_id", b"_previous_response_id", "_prompt_cache_key", b"_prompt_cache_key", "_repetition_penalty", b"_repetition_penalty", "_safety_identifier", b"_safety_identifier", "_seed", b"_seed", "_store", b"_store", "_temperature", b"_temperature", "_top_p", b"_top_p", "_unstored_parent_id", b"_unstored_parent_id", "_user", b"_user", "background", b"background", "dry_allowed_length", b"dry_allowed_length", "dry_base", b"dry_base", "dry_multiplier", b"dry_multiplier", "dry_sequence_breakers", b"dry_sequence_breakers", "enable_thinking", b"enable_thinking", "frequency_penalty", b"frequency_penalty", "grammar", b"grammar", "include", b"include", "input", b"input", "instructions", b"instructions", "logit_bias", b"logit_bias", "logprobs", b"logprobs", "max_output_tokens", b"max_output_tokens", "max_tool_calls", b"max_tool_calls", "metadata", b"metadata", "min_p", b"min_p", "model", b"model", "n_choices", b"n_choices", "parallel_tool_calls", b"parallel_tool_calls", "presence_penalty", b"presence_penalty", "previous_response_id", b"previous_response_id", "prompt_cache_key", b"prompt_cache_key", "reasoning", b"reasoning", "repetition_penalty", b"repetition_penalty", "safety_identifier", b"safety_identifier", "seed", b"seed", "service_tier", b"service_tier", "stop", b"stop", "store", b"store", "temperature", b"temperature", "text", b"text", "tool_choice", b"tool_choice", "tools", b"tools", "top_k", b"top_k", "top_logprobs", b"top_logprobs", "top_p", b"top_p", "truncation", b"truncation", "unstored_parent_id", b"unstored_parent_id", "user", b"user", "web_search_options", b"web_search_options"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__dry_allowed_length: _TypeAlias = _typing.Literal["dry_allowed_length"]  # noqa: Y015
     _WhichOneofArgType__dry_allowed_length: _TypeAlias = _typing.Literal["_dry_allowed_length", b"_dry_allowed_length"]  # noqa: Y015
@@ -321,6 +329,8 @@ class CreateResponseRequest(_message.Message):
     _WhichOneofArgType__temperature: _TypeAlias = _typing.Literal["_temperature", b"_temperature"]  # noqa: Y015
     _WhichOneofReturnType__top_p: _TypeAlias = _typing.Literal["top_p"]  # noqa: Y015
     _WhichOneofArgType__top_p: _TypeAlias = _typing.Literal["_top_p", b"_top_p"]  # noqa: Y015
+    _WhichOneofReturnType__unstored_parent_id: _TypeAlias = _typing.Literal["unstored_parent_id"]  # noqa: Y015
+    _WhichOneofArgType__unstored_parent_id: _TypeAlias = _typing.Literal["_unstored_parent_id", b"_unstored_parent_id"]  # noqa: Y015
     _WhichOneofReturnType__user: _TypeAlias = _typing.Literal["user"]  # noqa: Y015
     _WhichOneofArgType__user: _TypeAlias = _typing.Literal["_user", b"_user"]  # noqa: Y015
     @_typing.overload
@@ -357,6 +367,8 @@ class CreateResponseRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__temperature) -> _WhichOneofReturnType__temperature | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__top_p) -> _WhichOneofReturnType__top_p | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unstored_parent_id) -> _WhichOneofReturnType__unstored_parent_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__user) -> _WhichOneofReturnType__user | None: ...
 

@@ -45,8 +45,7 @@ class ResponsesServiceStub:
     such calls only. A response that several callers wait for is cancelled when the last of them leaves.
 
     Every failure is a google.rpc.Status with an ErrorReason (error.proto). Any method may fail with INVALID_API_KEY,
-    UNAVAILABLE, STORE_UNAVAILABLE, DEADLINE_EXCEEDED and INTERNAL; a method that the server does not have yet fails with
-    the code UNIMPLEMENTED.
+    UNAVAILABLE, STORE_UNAVAILABLE, DEADLINE_EXCEEDED and INTERNAL.
     """
 
     def __init__(self, channel):
@@ -120,8 +119,7 @@ class ResponsesServiceServicer:
     such calls only. A response that several callers wait for is cancelled when the last of them leaves.
 
     Every failure is a google.rpc.Status with an ErrorReason (error.proto). Any method may fail with INVALID_API_KEY,
-    UNAVAILABLE, STORE_UNAVAILABLE, DEADLINE_EXCEEDED and INTERNAL; a method that the server does not have yet fails with
-    the code UNIMPLEMENTED.
+    UNAVAILABLE, STORE_UNAVAILABLE, DEADLINE_EXCEEDED and INTERNAL.
     """
 
     def CreateResponse(self, request, context):
@@ -285,8 +283,7 @@ class ResponsesService:
     such calls only. A response that several callers wait for is cancelled when the last of them leaves.
 
     Every failure is a google.rpc.Status with an ErrorReason (error.proto). Any method may fail with INVALID_API_KEY,
-    UNAVAILABLE, STORE_UNAVAILABLE, DEADLINE_EXCEEDED and INTERNAL; a method that the server does not have yet fails with
-    the code UNIMPLEMENTED.
+    UNAVAILABLE, STORE_UNAVAILABLE, DEADLINE_EXCEEDED and INTERNAL.
     """
 
     @staticmethod

@@ -56,8 +56,7 @@ class ResponsesServiceStub:
     such calls only. A response that several callers wait for is cancelled when the last of them leaves.
 
     Every failure is a google.rpc.Status with an ErrorReason (error.proto). Any method may fail with INVALID_API_KEY,
-    UNAVAILABLE, STORE_UNAVAILABLE, DEADLINE_EXCEEDED and INTERNAL; a method that the server does not have yet fails with
-    the code UNIMPLEMENTED.
+    UNAVAILABLE, STORE_UNAVAILABLE, DEADLINE_EXCEEDED and INTERNAL.
     """
 
     @_typing.overload
@@ -125,8 +124,7 @@ class ResponsesServiceAsyncStub(ResponsesServiceStub):
     such calls only. A response that several callers wait for is cancelled when the last of them leaves.
 
     Every failure is a google.rpc.Status with an ErrorReason (error.proto). Any method may fail with INVALID_API_KEY,
-    UNAVAILABLE, STORE_UNAVAILABLE, DEADLINE_EXCEEDED and INTERNAL; a method that the server does not have yet fails with
-    the code UNIMPLEMENTED.
+    UNAVAILABLE, STORE_UNAVAILABLE, DEADLINE_EXCEEDED and INTERNAL.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -190,8 +188,7 @@ class ResponsesServiceServicer(metaclass=_abc_1.ABCMeta):
     such calls only. A response that several callers wait for is cancelled when the last of them leaves.
 
     Every failure is a google.rpc.Status with an ErrorReason (error.proto). Any method may fail with INVALID_API_KEY,
-    UNAVAILABLE, STORE_UNAVAILABLE, DEADLINE_EXCEEDED and INTERNAL; a method that the server does not have yet fails with
-    the code UNIMPLEMENTED.
+    UNAVAILABLE, STORE_UNAVAILABLE, DEADLINE_EXCEEDED and INTERNAL.
     """
 
     @_abc_1.abstractmethod
