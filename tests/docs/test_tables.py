@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import grpc
+import pytest
 
 from answerd.v1.responses_service_pb2 import DESCRIPTOR as CONTRACT
 from common.settings import settings_table
@@ -14,6 +15,7 @@ from inference.gguf.families import FAMILIES
 from service.errors import CODES, Reason
 from service.validate.unsupported import UNSUPPORTED
 from tests.docs.markdown import ROOT, Page, code, table
+from tests.support.named_tests import is_there
 from tests.support.server import Server
 
 README = Page("README.md")
@@ -30,6 +32,11 @@ def test_every_measure_of_the_benchmark_has_its_figures() -> None:
         compared = [theirs, ratio] if (against, ratio) != ("-", "-") else []
         for cell in (ours, target, *compared):
             assert re.fullmatch(r"\d+(\.\d+)?", cell), f"{measure}: {cell!r} is no figure"
+
+
+@pytest.mark.parametrize("row", table(README.sections["Features"], "feature"), ids=lambda row: row[0])
+def test_a_feature_is_shown_by_a_test(row: list[str]) -> None:
+    assert is_there(code(row[1]))
 
 
 def test_every_setting_stands_in_readme_with_its_default() -> None:
