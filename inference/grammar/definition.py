@@ -65,23 +65,24 @@ def _parsed(text: str) -> dict[str, Any]:
     return value
 
 
-def _nodes(value: Any) -> Iterator[dict[str, Any]]:
-    """Every object in the value. No recursion: whatever json.loads took is walked."""
+def _walk(value: Any) -> Iterator[Any]:
+    """The value and everything in it, names included. No recursion: whatever json.loads took is walked."""
     waiting = [value]
     while waiting:
         value = waiting.pop()
+        yield value
         if isinstance(value, dict):
-            yield value
-            waiting.extend(value.values())
+            waiting += [*value, *value.values()]
         elif isinstance(value, list):
-            waiting.extend(value)
+            waiting += value
+
+
+def _nodes(value: Any) -> Iterator[dict[str, Any]]:
+    return (each for each in _walk(value) if isinstance(each, dict))
 
 
 def _texts(value: Any) -> Iterator[str]:
-    for node in _nodes([value]):
-        for key, inner in node.items():
-            yield key
-            yield from (text for text in (inner if isinstance(inner, list) else [inner]) if isinstance(text, str))
+    return (each for each in _walk(value) if isinstance(each, str))
 
 
 def _counts_free_names(node: dict[str, Any]) -> bool:

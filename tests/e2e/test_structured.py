@@ -29,7 +29,7 @@ ROOM = 200
 
 @pytest.mark.parametrize("temperature", [0, 1, 2])
 def test_an_answer_is_valid_at_any_temperature(api: Api, temperature: float) -> None:
-    for seed in range(4):
+    for seed in range(2):
         response = api.create(
             input=QUESTION, temperature=temperature, seed=seed, max_output_tokens=ROOM, text={"format": FORMAT}
         )

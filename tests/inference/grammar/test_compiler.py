@@ -30,6 +30,7 @@ TAKEN = [
     (schema({"type": "integer", "minimum": -3, "exclusiveMaximum": 12}), ["-3", "11"], ["-4", "12", "1.5"]),
     (schema({"$ref": "#/$defs/a", "$defs": {"a": {"type": "boolean"}}}), ["true"], ["1"]),
     (schema({"const": "a\x01b"}), ['"a\\u0001b"'], ['"ab"']),
+    (schema({"enum": [[["a\x01b"]]]}), ['[["a\\u0001b"]]'], ['[["ab"]]']),
 ]
 
 

@@ -14,6 +14,7 @@ from inference.grammar.grammar import Grammar, GrammarKind
 
 HERE = Path(__file__).parent
 REFUSED = HERE / "refused.txt"
+FARTHEST = 400
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,13 @@ def refusals() -> dict[str, str]:
 
 def is_valid(schema: Any, text: str) -> bool:
     """Whether it is JSON that keeps to the schema. Decimal fractions are exact: 4739155.1 is a multiple of 0.0001."""
-    schema = json.loads(json.dumps(schema), parse_float=_number)
-    validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
     with localcontext(prec=2000):
+        schema = json.loads(json.dumps(schema), parse_float=_number)
+        validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
         return validator.is_valid(json.loads(text, parse_float=_number))
 
 
-def _number(text: str) -> Decimal | float:
-    return float(text) if "e" in text.lower() else Decimal(text)
+def _number(text: str) -> Decimal:
+    """Exponents are cut to what can be computed with; no bound of a schema lies beyond."""
+    digits, _, exponent = text.lower().partition("e")
+    return Decimal(digits).scaleb(max(-FARTHEST, min(int(exponent or 0), FARTHEST)))
