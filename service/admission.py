@@ -28,7 +28,7 @@ from service.recorder import Recorder
 from service.running import RunningResponses
 from service.sampling import choices_of, of_each_choice, sampling_params
 from service.store import AnsweredKey, Record, Store
-from service.thinking import begins_thought
+from service.thinking import begins_thought, ends_thought
 from service.tools.calling import calling_of
 from service.validate.request import DEFAULT_MODEL, check_biases, check_choices
 
@@ -83,7 +83,7 @@ class Admission:
         choices = choices_of(request)
         model.engine.check_room(choices)
         prompt = await self.prompts.prompt(owner, request, items, model)
-        in_thought = begins_thought(prompt, model.bytes_of)
+        in_thought = begins_thought(prompt, model.bytes_of) and ends_thought(request)
         after_output = bool(items.items) and items.items[-1].HasField("function_call_output")
         constraints = await constraints_of(request, model, choices, in_thought=in_thought, after_output=after_output)
         sampling = self._sampling(request, model)

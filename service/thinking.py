@@ -7,7 +7,7 @@ from typing import Any
 
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.reasoning_pb2 import ReasoningEffort
-from service.output.parser import THINK
+from service.output.parser import THINK, THOUGHT
 
 _EFFORT = "REASONING_EFFORT_"
 _LAST_TOKENS = 16  # hold the tag and the white space behind it, even if each is a character
@@ -30,3 +30,9 @@ def thinking_variables(request: CreateResponseRequest) -> dict[str, Any]:
 def begins_thought(prompt: tuple[int, ...], bytes_of: Callable[[int], bytes]) -> bool:
     """Whether the prompt ends with the tag of a thought, as some templates have it."""
     return b"".join(map(bytes_of, prompt[-_LAST_TOKENS:])).rstrip().endswith(THINK.encode())
+
+
+def ends_thought(request: CreateResponseRequest) -> bool:
+    """Whether a thought that the prompt began can end: a grammar of the caller's own may leave no place for it. Then
+    all that is said is the answer."""
+    return not request.HasField("grammar") or THOUGHT in request.grammar.value

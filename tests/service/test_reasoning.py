@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from answerd.v1.grammar_pb2 import Grammar, GrammarType
 from answerd.v1.item_pb2 import ItemStatus
 from answerd.v1.response_pb2 import Response, ResponseStatus
 from answerd.v1.stored_response_pb2 import GetResponseRequest
+from answerd.v1.text_pb2 import JsonSchemaFormat, TextConfig, TextFormat
 from tests.service.scripted_model import CHATML, WAIT, encode
 from tests.service.served import Served, final, names, serving, text_of
 
@@ -140,3 +142,27 @@ async def test_the_template_decides_whether_earlier_thoughts_are_read(
         first = await served.answer("hi")
         await served.answer("plain", previous_response_id=first.id)
     assert ("They greet me." in served.script.prompts[-1]) == read
+
+
+YES = TextConfig(format=TextFormat(json_schema=JsonSchemaFormat(name="a", schema='{"enum": ["yes"]}', strict=True)))
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_a_form_is_that_of_what_follows_the_thought(tmp_path: Path, begun: bool) -> None:
+    said = ANSWERS["hi"].removeprefix("<think>\n" * begun)
+    async with serving(tmp_path, {"hi": said}, template=BEGUN if begun else SWITCHED + "{# <think> #}") as served:
+        response = await served.answer("hi", text=YES)
+    assert (thoughts_of(response), text_of(response)) == (["They greet me."], '"yes"')
+
+
+@pytest.mark.parametrize(
+    ("regex", "thoughts", "text"), [("[0-9]{2}", [], "00"), ("hm</think>[0-9]{2}", ["hm"], "00")], ids=["whole", "both"]
+)
+async def test_a_grammar_is_that_of_all_that_is_said(
+    tmp_path: Path, regex: str, thoughts: list[str], text: str
+) -> None:
+    """It need not end a thought that the prompt began: then there is none."""
+    grammar = Grammar(type=GrammarType.GRAMMAR_TYPE_REGEX, value=regex)
+    async with serving(tmp_path, ANSWERS, template=BEGUN) as served:
+        response = await served.answer("hi", grammar=grammar, temperature=0)
+    assert (thoughts_of(response), text_of(response)) == (thoughts, text)
