@@ -6,6 +6,7 @@ from aiohttp import web
 
 from common.settings import Settings
 from facade.client import ServiceClient
+from facade.documents import serve_openapi, serve_page
 from facade.drain import Drain
 from facade.events import EventWriter
 from facade.handlers import Handlers
@@ -46,6 +47,8 @@ def make_app(settings: Settings, client: ServiceClient, drain: Drain, patience: 
             web.delete("/v1/responses/{id}", handlers.delete_response),
             web.get("/v1/models", handlers.list_models),
             web.get("/v1/models/{id:.+}", handlers.get_model),
+            web.get("/api-doc/openapi.json", serve_openapi),
+            web.get("/docs", serve_page),
             web.get("/livez", health.livez),
             web.get("/readyz", health.readyz),
             web.get("/health", health.health),

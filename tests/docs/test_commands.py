@@ -171,6 +171,7 @@ CHECKS: tuple[tuple[str, Callable[[str], None]], ...] = (
     (r"^curl .*/v1/responses/\$id$", is_answer),
     (r"^curl .*/v1/models$", is_models),
     (r"^curl .*/v1/models/default$", has(id="SmolLM2-135M-Instruct", object="model")),
+    (r"^curl .*/openapi.json$", has(openapi="3.1.0")),
     (r"^curl .*/health$", has(status="ok", service="SERVING")),
     (r"^curl .*/livez$", has(status="ok")),
     (r"^curl .*/readyz$", has(status="ready")),

@@ -2,13 +2,11 @@
 
 import tomllib
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-import yaml
 from google.protobuf.message import Message
 from jsonschema import Draft202012Validator
 
@@ -21,6 +19,7 @@ from facade import VERSION
 from facade.app import make_app
 from facade.client import ServiceClient, open_channel
 from facade.create_request import ALIASES, HTTP_KEYS, KNOWN
+from facade.documents import openapi_document
 from facade.drain import Drain
 from facade.errors import RULES
 from facade.patience import Patience
@@ -28,7 +27,7 @@ from facade.shapes import INCLUDE_VALUES
 from tests.facade import scripts
 from tests.facade.fake_service import FakeService
 
-DOCUMENT: dict[str, Any] = yaml.safe_load(files("facade").joinpath("openapi.yaml").read_text())
+DOCUMENT: dict[str, Any] = openapi_document()
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 METHODS = {"get", "post", "delete"}
 
