@@ -154,9 +154,11 @@ async def test_a_client_that_reads_nothing_holds_up_no_other(service: FakeServic
     service.go.set()
 
 
-async def test_pings_are_answered_also_while_a_response_runs(service: FakeService, url: str) -> None:
+async def test_pings_are_answered_also_while_a_response_runs(
+    service: FakeService, url: str, http: aiohttp.ClientSession
+) -> None:
     service.script = held()
-    async with aiohttp.ClientSession() as http, http.ws_connect(f"{url}/v1/responses", autoping=False) as socket:
+    async with http.ws_connect(f"{url}/v1/responses", autoping=False) as socket:
         talk = Talk(socket)
         await talk.send(input="hi")
         await service.waiting.wait()
@@ -166,9 +168,9 @@ async def test_pings_are_answered_also_while_a_response_runs(service: FakeServic
         assert message.data == b"there?"
 
 
-async def test_a_silent_connection_is_pinged(start_facade: StartFacade) -> None:
+async def test_a_silent_connection_is_pinged(start_facade: StartFacade, http: aiohttp.ClientSession) -> None:
     url = await start_facade(keep_alive_ms=20)
-    async with aiohttp.ClientSession() as http, http.ws_connect(f"{url}/v1/responses", autoping=False) as socket:
+    async with http.ws_connect(f"{url}/v1/responses", autoping=False) as socket:
         assert (await asyncio.wait_for(socket.receive(), 5)).type is aiohttp.WSMsgType.PING
 
 
