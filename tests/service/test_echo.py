@@ -108,3 +108,8 @@ def test_every_field_of_a_response_has_been_thought_of() -> None:
 @pytest.mark.parametrize(("given", "kept"), [(None, True), (True, True), (False, False)])
 def test_responses_are_kept_unless_told_otherwise(given: bool | None, kept: bool) -> None:
     assert is_stored(CreateResponseRequest(store=given)) is kept
+
+
+def test_an_unstored_parent_is_echoed_as_what_the_response_continues() -> None:
+    fields = {"input": {"text": "Hello"}, "previous_response_id": "resp_0", "unstored_parent_id": "resp_1"}
+    assert echoed(fields)["previous_response_id"] == "resp_1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import aiohttp
@@ -29,9 +30,9 @@ class Talk:
     async def send(self, body: dict[str, Any] | None = None, **keys: Any) -> None:
         await self.socket.send_json({"type": "response.create", **(body or {}), **keys})
 
-    async def hear(self) -> list[dict[str, Any]]:
-        """All of one answer: events up to the terminal one, or the one error event."""
-        events: list[dict[str, Any]] = []
+    async def hear(self, begin: Iterable[dict[str, Any]] = ()) -> list[dict[str, Any]]:
+        """All of one answer, of which `begin` was heard already: events up to the terminal one, or an error event."""
+        events = list(begin)
         while not events or events[-1]["type"] not in TERMINAL:
             events.append(await self.hear_one())
             if "status" in events[-1]:
@@ -56,6 +57,13 @@ class Talk:
         """Status, code and param of the error event that answers."""
         (event,) = await self.ask(body, **keys)
         return event["status"], event["error"]["code"], event["error"]["param"]
+
+    def abort(self) -> None:
+        """Vanishes without a word."""
+        connection = self.socket._response.connection
+        assert connection is not None
+        assert connection.transport is not None
+        connection.transport.abort()
 
     async def end(self) -> int | None:
         """Waits until the server closes; the code of the close."""

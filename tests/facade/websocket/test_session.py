@@ -85,10 +85,7 @@ async def test_a_client_that_leaves_cancels_its_response(way: str, service: Fake
     if way == "close":
         await talk.socket.close()
     else:
-        connection = talk.socket._response.connection
-        assert connection is not None
-        assert connection.transport is not None
-        connection.transport.abort()
+        talk.abort()
     await asyncio.wait_for(service.cancelled.wait(), 5)
 
 
