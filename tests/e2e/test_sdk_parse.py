@@ -30,13 +30,13 @@ class Dog(BaseModel):
 
 
 class Person(BaseModel):
-    """What pydantic makes of it has references, descriptions, alternatives, formats and bounds."""
+    """What pydantic makes of it has references, descriptions, alternatives, formats and bounds; no answer is long."""
 
     name: str = Field(description="first name", max_length=20)
     born: date | None
     mood: Mood
     pet: Annotated[Cat | Dog, Field(discriminator="kind")]
-    lucky: list[int] = Field(min_length=1, max_length=3)
+    lucky: list[Annotated[int, Field(ge=0, le=99)]] = Field(min_length=1, max_length=3)
 
 
 class Answer(BaseModel):
