@@ -140,8 +140,12 @@ class Session:
             try:
                 await self._turns.answer(asked, self._memory, self._send)
             finally:
-                extras = {key: value for key, value in asked.notes.items() if value is not None}
-                log.info("turn", duration_ms=round((time.perf_counter() - started) * 1000, 1), **extras)
+                self._note(asked.notes, time.perf_counter() - started)
+
+    def _note(self, notes: Notes, seconds: float) -> None:
+        extras = {key: value for key, value in notes.items() if value is not None}
+        level = log.warning if notes["status"] in range(500, 600) else log.info
+        level("turn", duration_ms=round(seconds * 1000, 1), **extras)
 
     async def _send(self, message: bytes) -> None:
         await self._socket.send_frame(message, WSMsgType.TEXT)

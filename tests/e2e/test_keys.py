@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -20,6 +21,7 @@ from tests.e2e.api import Api
 from tests.e2e.conftest import Fleet
 from tests.e2e.rpc import SECONDS, Rpc
 from tests.support.server import ROOT, Server, clean_environ
+from tests.support.talk import Talk
 
 UNKNOWN = "resp_00000000000000000000000000000000"
 
@@ -98,6 +100,24 @@ def test_over_http_somebody_elses_response_is_exactly_like_an_unknown_one(guarde
         assert [status for status, _ in attempts(UNKNOWN)] == [404, 404, 400]
         assert alice.get(hers["id"]) == hers
         assert alice.create(previous_response_id=hers["id"])["previous_response_id"] == hers["id"]
+
+
+async def test_over_a_websocket_the_key_of_the_handshake_says_whose_the_responses_are(guarded: Guarded) -> None:
+    url = f"{guarded.server.url}/v1/responses"
+    with Api(guarded.server.url, guarded.alice) as alice:
+        hers = alice.create()
+    async with aiohttp.ClientSession() as http:
+        for headers in ({}, {"Authorization": "Bearer sk-answerd-wrong"}):
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await http.ws_connect(url, headers=headers)
+            assert refused.value.status == 401
+        ends = []
+        for key in (guarded.alice, guarded.bob):
+            async with http.ws_connect(url, headers={"Authorization": f"Bearer {key}"}) as socket:
+                body = {"input": "Go on.", "previous_response_id": hers["id"], "max_output_tokens": 4}
+                ends.append((await Talk(socket).ask(body))[-1])
+    assert ends[0]["response"]["previous_response_id"] == hers["id"]
+    assert ends[1]["error"]["code"] == "previous_response_not_found"
 
 
 def test_over_grpc_somebody_elses_response_is_exactly_like_an_unknown_one(guarded: Guarded) -> None:

@@ -181,6 +181,7 @@ REFUSED: list[tuple[dict[str, Any], str, Reason]] = [
     ({"serviceTier": 99}, "service_tier", INVALID),
     ({"safetyIdentifier": "s" * 65}, "safety_identifier", INVALID),
     ({"promptCacheKey": "k" * 65}, "prompt_cache_key", INVALID),
+    ({"unstoredParentId": "r" * 65}, "unstored_parent_id", INVALID),
     ({"topK": "-1"}, "top_k", INVALID),
     ({"minP": 1.1}, "min_p", INVALID),
     ({"minP": -0.1}, "min_p", INVALID),

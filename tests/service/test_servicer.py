@@ -8,7 +8,8 @@ from pathlib import Path
 import grpc
 import pytest
 
-from answerd.v1.item_pb2 import ItemStatus
+from answerd.v1.create_response_pb2 import CreateResponseRequest
+from answerd.v1.item_pb2 import ItemStatus, Role
 from answerd.v1.model_pb2 import GetModelRequest, ListModelsRequest
 from answerd.v1.response_pb2 import IncompleteReason, ResponseStatus
 from answerd.v1.stored_response_pb2 import GetResponseRequest
@@ -64,6 +65,24 @@ async def test_a_follow_up_puts_the_whole_conversation_before_the_model(served: 
     )
     assert served.script.prompts[0] == "system\nbe brief\nuser\nhi\nassistant\n"
     assert third.usage.input_tokens_details.cached_tokens > 0
+
+
+async def test_a_response_that_is_not_stored_is_continued_by_those_who_kept_its_items(served: Served) -> None:
+    """As the WebSocket mode of the facade does it, with the stored part of the conversation named as the parent."""
+    stored = await served.answer("hi")
+    unstored = await served.answer("hi hi", previous_response_id=stored.id, store=False)
+    again = CreateResponseRequest(previous_response_id=stored.id, unstored_parent_id=unstored.id)
+    for text in ("hi hi", "hi"):
+        item = again.input.items.items.add()
+        item.message.role = Role.ROLE_USER
+        item.message.content.add().input_text.text = text
+    again.input.items.items.insert(1, unstored.output[0])
+    response = final([event async for event in served.stub.CreateResponse(again, timeout=WAIT)])
+    assert served.script.prompts[-1] == (
+        "user\nhi\nassistant\nhello\nuser\nhi hi\nassistant\nhi again\nuser\nhi\nassistant\n"
+    )
+    assert response.previous_response_id == unstored.id
+    assert await served.stub.GetResponse(GetResponseRequest(id=response.id), timeout=WAIT) == response
 
 
 async def test_a_caller_who_leaves_frees_the_slot_and_leaves_a_cancelled_record(tmp_path: Path) -> None:

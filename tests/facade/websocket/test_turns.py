@@ -1,11 +1,17 @@
 """Messages and what answers them: the events of SSE without its frames, one response at a time, errors as events."""
 
+import asyncio
 import json
+import random
+from typing import Any
 
 import aiohttp
 import grpc
 import pytest
 
+from facade.create_request import ALIASES, KNOWN, UNSUPPORTED
+from facade.websocket.inbox import MAX_MESSAGES
+from facade.websocket.message import BESIDE
 from tests.facade import scripts
 from tests.facade.fake_service import WAIT, FakeService, Refusal
 from tests.support.sse import parse_frames
@@ -143,3 +149,39 @@ async def test_messages_wait_for_the_running_response(service: FakeService, talk
     for _ in range(3):
         assert (await talk.hear())[-1]["type"] == "response.completed"
     assert [request.input.text for request in service.requests] == [f"question {number}" for number in range(3)]
+
+
+async def test_more_messages_than_may_wait_are_read_when_there_is_room(service: FakeService, talk: Talk) -> None:
+    count = 3 * MAX_MESSAGES
+    whole = scripts.text("one", "two")
+    service.script = [*whole[:5], WAIT, *whole[5:]]
+    sending = asyncio.gather(*(talk.send(input=str(number)) for number in range(count)))
+    await service.waiting.wait()
+    service.go.set()
+    for _ in range(count):
+        await talk.hear()
+    await sending
+    assert [request.input.text for request in service.requests] == [str(number) for number in range(count)]
+
+
+async def test_whatever_is_sent_is_answered_once(service: FakeService, talk: Talk) -> None:
+    service.script = scripts.text("Hi")
+    dice = random.Random(0)
+    keys = [*sorted(KNOWN), *sorted(ALIASES), *sorted(UNSUPPORTED), *sorted(BESIDE), "previous_response_id", "bogus"]
+    values: list[Any] = [
+        None,
+        True,
+        0,
+        -1.5,
+        "",
+        "resp_1",
+        [],
+        [{}],
+        {},
+        {"type": "x"},
+        [{"role": "user", "content": "a"}],
+    ]
+    for _ in range(300):
+        body = {key: dice.choice(values) for key in dice.sample(keys, dice.randrange(4))}
+        last = (await talk.ask({"input": "hi", **body}))[-1]
+        assert last["type"] == "response.completed" or last["status"] == 400, (body, last)
