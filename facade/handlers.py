@@ -26,7 +26,7 @@ from answerd.v1.stored_response_pb2 import (
 from facade.blame import clients_words
 from facade.body import read_body
 from facade.client import ServiceClient
-from facade.create_request import read_create_request, read_keys
+from facade.create_request import CreateRequest, read_create_request, read_keys
 from facade.drain import Drain
 from facade.errors import NO_RETRY, REASON_OF_CODE, ApiError
 from facade.events import EventWriter
@@ -76,7 +76,7 @@ class Handlers:
             _note_response(request, first)
             if first.created.response.background:
                 await stream.finish()
-                return await self._background(request, first, wanted.stream)
+                return await self._background(request, first, wanted)
             if wanted.stream:
                 return await self._streams.send(request, Follower(stream), first, chunks=wanted.chunks)
             return await self._fold(request, Follower(stream), first)
@@ -147,13 +147,15 @@ class Handlers:
         if self._drain.stopping:
             raise ApiError("UNAVAILABLE", "The server is stopping. Try again in a moment.")
 
-    async def _background(self, request: web.Request, created: ResponseEvent, streamed: bool) -> web.StreamResponse:
+    async def _background(
+        self, request: web.Request, created: ResponseEvent, wanted: CreateRequest
+    ) -> web.StreamResponse:
         response = created.created.response
-        if not streamed:
+        if not wanted.stream:
             return _json(write_whole_response(response))
         message = StreamResponseRequest(id=response.id, starting_after=created.sequence_number)
         async with self._client.follow(message, metadata_of(request)) as stream:
-            return await self._streams.send(request, Follower(stream), created)
+            return await self._streams.send(request, Follower(stream), created, chunks=wanted.chunks)
 
     async def _replay(self, request: web.Request, message: StreamResponseRequest) -> web.StreamResponse:
         # What a part of a stream does not tell of the response is needed if the rest of it breaks off.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from google.protobuf.message import Message
 
@@ -18,7 +19,7 @@ from answerd.v1.item_pb2 import Item
 from answerd.v1.truncation_pb2 import Truncation
 from inference.types import ContextLengthExceeded
 from service.compactions import Compactions
-from service.conversation import chat_messages
+from service.conversation import ChatMessage, chat_messages
 from service.history import load_history
 from service.input_items import given_items, normalise
 from service.models.catalogue import Models
@@ -30,11 +31,8 @@ from service.tools.outputs import check_outputs
 from service.tools.telling import signatures, told_functions, with_preamble
 from service.truncation import fitting_prompt, room_for_prompt
 from service.validate import validate
-from service.validate.counts import check_length, count_parts
+from service.validate.counts import MANY_PARTS, check_length, has_long_tools, is_large
 from service.validate.request import DEFAULT_MODEL
-
-# Below it, looking at all of them takes about a millisecond: less than a thread is worth.
-MANY_PARTS = 100
 
 
 class Prompts:
@@ -52,13 +50,13 @@ class Prompts:
         longest_prompt: in tokens, of the model that is asked for. input_optional: a parent will do.
         """
         check_length(request, longest_prompt)
-        many = count_parts(request) > MANY_PARTS
+        large = is_large(request)
         read = partial(_validated, request, input_optional)
-        items = await asyncio.to_thread(read) if many else read()
+        items = await asyncio.to_thread(read) if large else read()
         if has_references(items):
             items = await resolved(items, owner, self._store.find_item)
         await self.compactions.check(owner, items.items)
-        await asyncio.to_thread(normalise, items) if many else normalise(items)
+        await asyncio.to_thread(normalise, items) if large else normalise(items)
         return items
 
     async def prompt(
@@ -89,13 +87,9 @@ class Prompts:
     ) -> tuple[int, ...]:
         """The prompt of a conversation as it is, in the frame that the request gives it."""
         shown = await self.compactions.expanded(owner, conversation)
-        render = partial(chat_messages, request.instructions, shown, native_calls=model.native_calls)
-        messages = await asyncio.to_thread(render) if len(shown) > MANY_PARTS else render()
-        variables = thinking_variables(request)
-        if (functions := told_functions(request)) and model.native_calls:
-            variables["tools"] = signatures(functions)
-        elif functions:
-            messages = with_preamble(messages, functions)
+        tell = partial(_told, request, shown, native_calls=model.native_calls)
+        large = len(shown) > MANY_PARTS or has_long_tools(request)
+        messages, variables = await asyncio.to_thread(tell) if large else tell()
         prompt = await model.prompt(messages, **variables)
         if len(prompt) > model.longest_prompt:
             raise ContextLengthExceeded(len(prompt), model.longest_prompt)
@@ -119,6 +113,19 @@ def as_create_request(request: Message) -> CreateResponseRequest:
         else:
             getattr(create, field.name).MergeFrom(value)
     return create
+
+
+def _told(
+    request: CreateResponseRequest, conversation: Sequence[Item], *, native_calls: bool
+) -> tuple[list[ChatMessage], dict[str, Any]]:
+    """What the template gets: the messages, and its further variables."""
+    messages = chat_messages(request.instructions, conversation, native_calls=native_calls)
+    variables = thinking_variables(request)
+    if (functions := told_functions(request)) and native_calls:
+        variables["tools"] = signatures(functions)
+    elif functions:
+        messages = with_preamble(messages, functions)
+    return messages, variables
 
 
 def _validated(request: CreateResponseRequest, input_optional: bool) -> ItemList:

@@ -11,6 +11,9 @@ from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 # Reserved, not used: some of the compiler's recursions are as deep as a grammar is long.
 _STACK_BYTES = 2**29
 
+# The size is the interpreter's for every thread that is begun: two models that compile at the same time take turns.
+_STACK_SIZE = threading.Lock()
+
 _T = TypeVar("_T")
 
 
@@ -33,11 +36,12 @@ def compiled(tokenizer: LLTokenizer, definition: str) -> LLMatcher:
 
 def _on_deep_stack(work: Callable[[], _T]) -> _T:
     results: list[_T] = []
-    usual = threading.stack_size(_STACK_BYTES)
-    try:
-        thread = threading.Thread(target=lambda: results.append(work()), name="grammar")
-        thread.start()
-    finally:
-        threading.stack_size(usual)
+    thread = threading.Thread(target=lambda: results.append(work()), name="grammar")
+    with _STACK_SIZE:
+        usual = threading.stack_size(_STACK_BYTES)
+        try:
+            thread.start()
+        finally:
+            threading.stack_size(usual)
     thread.join()
     return results[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.item_pb2 import Item
 from answerd.v1.truncation_pb2 import Truncation
+from inference.grammar.grammar import MAX_LENGTH
 from inference.types import ContextLengthExceeded
 from service.validate.faults import Faults
 
@@ -15,6 +16,9 @@ MAX_TOOLS = 128
 MAX_BIASES = 1024
 MAX_BREAKERS = 64
 MAX_PARTS = 10_000
+# What takes a few milliseconds to look at, which a thread is worth.
+MANY_PARTS = 100
+LONG_TOOLS = 16_384
 
 
 def check_length(request: CreateResponseRequest, longest_prompt: int) -> None:
@@ -24,9 +28,14 @@ def check_length(request: CreateResponseRequest, longest_prompt: int) -> None:
         raise ContextLengthExceeded(items, longest_prompt, at_least=True)
 
 
-def count_parts(request: CreateResponseRequest) -> int:
-    """The items of the input and their content parts, together."""
-    return len(request.input.items.items) + sum(map(_parts, request.input.items.items))
+def is_large(request: CreateResponseRequest) -> bool:
+    """Whether looking at its input or its tools belongs on another thread."""
+    parts = len(request.input.items.items) + sum(map(_parts, request.input.items.items))
+    return parts > MANY_PARTS or has_long_tools(request)
+
+
+def has_long_tools(request: CreateResponseRequest) -> bool:
+    return _tools_length(request) > LONG_TOOLS
 
 
 def check_counts(request: CreateResponseRequest, faults: Faults) -> None:
@@ -34,6 +43,8 @@ def check_counts(request: CreateResponseRequest, faults: Faults) -> None:
     bounds = [
         ("include", len(request.include), MAX_INCLUDES, "values"),
         ("tools", len(request.tools), MAX_TOOLS, "tools"),
+        # They are parsed more than once, and are all in the prompt.
+        ("tools", _tools_length(request), MAX_LENGTH, "characters of descriptions and parameters"),
         ("metadata", len(request.metadata), MAX_NOTES, "keys"),
         ("stop", len(request.stop), MAX_STOPS, "strings"),
         ("logit_bias", len(request.logit_bias), MAX_BIASES, "tokens"),
@@ -46,6 +57,10 @@ def check_counts(request: CreateResponseRequest, faults: Faults) -> None:
         if count > most:
             faults.invalid(path, f"'{path}' must have at most {most} {what}, but has {count}.")
     faults.check()
+
+
+def _tools_length(request: CreateResponseRequest) -> int:
+    return sum(len(tool.function.description) + len(tool.function.parameters) for tool in request.tools)
 
 
 def _parts(item: Item) -> int:

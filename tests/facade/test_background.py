@@ -9,6 +9,7 @@ from answerd.v1.response_pb2 import ResponseStatus
 from tests.facade import scripts
 from tests.facade.envelope import error_of
 from tests.facade.fake_service import FakeService, Refusal
+from tests.support.chunks import parse_chunks
 from tests.support.event_order import check_events
 from tests.support.openresponses import validate_response
 from tests.support.sse import parse_frames
@@ -45,6 +46,15 @@ async def test_a_streamed_one_is_followed_in_the_same_reply(
     check_events(told)
     assert [event["type"] for event in told[:3]] == ["response.created", "response.queued", "response.in_progress"]
     assert (service.requests[-1].id, service.requests[-1].starting_after) == (scripts.ID, 0)
+
+
+async def test_a_streamed_one_comes_as_chunks_if_asked_for(
+    service: FakeService, url: str, http: aiohttp.ClientSession
+) -> None:
+    service.script, service.replay = events()[:1], events()[1:]
+    async with http.post(f"{url}/v1/responses", json={**BODY, "stream": True, "stream_format": "chunks"}) as reply:
+        told = parse_chunks(await reply.read())
+    assert [chunk["delta"]["status"] for chunk in told] == ["queued", "in_progress", "in_progress", "completed"]
 
 
 async def test_one_that_cannot_be_followed_ends_in_order(

@@ -98,6 +98,7 @@ REFUSED: list[tuple[dict[str, Any], str, Reason]] = [
     (items(*[message()] * 10_001), "input", INVALID),
     ({"include": [77] * 65}, "include", INVALID),
     ({"tools": [{}] * 129}, "tools", INVALID),
+    ({"tools": [{"function": {"name": f"f{n}", "description": "x" * 30_000}} for n in range(9)]}, "tools", INVALID),
     ({"logitBias": {str(token): 999 for token in range(1025)}}, "logit_bias", INVALID),
     ({"drySequenceBreakers": {"values": [""] * 65}}, "dry_sequence_breakers", INVALID),
     ({"toolChoice": {"allowedTools": {"tools": [{}] * 129}}}, "tool_choice.tools", INVALID),

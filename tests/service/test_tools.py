@@ -125,6 +125,16 @@ async def test_without_tools_and_with_none_a_call_is_text(calling: Served) -> No
     assert "weather" not in calling.script.prompts[-1], "what cannot be called is not told"
 
 
+async def test_of_long_tools_the_model_is_told_whole(tmp_path: Path) -> None:
+    """They are put together on another thread."""
+    described = Tool(
+        function=FunctionTool(name="weather", description="Sunny. " * 2500, parameters=json.dumps(WEATHER))
+    )
+    async with serving(tmp_path, ANSWERS, context=20_000) as served:
+        assert calls_of(await served.answer("one", tools=[described])) == [("weather", {"city": "Oslo"})]
+        assert described.function.description in served.script.prompts[-1]
+
+
 async def test_a_thought_may_speak_of_calls(calling: Served) -> None:
     response = await calling.answer("thinks", tools=TOOLS)
     assert kinds_of(response) == ["reasoning", "function_call"]

@@ -4,11 +4,15 @@ import json
 import os
 import signal
 import subprocess
+import sys
+import threading
 import time
 
 import pytest
 
+from inference.grammar.compilation import compiled
 from inference.grammar.compiler import KEPT, GrammarCompiler
+from inference.grammar.definition import definition_of
 from inference.grammar.errors import GrammarError
 from inference.grammar.grammar import MAX_LENGTH, Grammar, GrammarKind
 from tests.inference.grammar.answers import VOCABULARY, answer, takes
@@ -103,6 +107,28 @@ def test_a_chain_that_overflows_a_usual_stack_is_compiled(compiler: GrammarCompi
     links = {f"d{link}": {"$ref": f"#/$defs/d{link + 1}"} for link in range(CHAIN)}
     grammar = schema({"$defs": {**links, f"d{CHAIN}": {"const": 1}}, "$ref": "#/$defs/d0"})
     assert takes(compiler, grammar, "1")
+
+
+def test_compiling_side_by_side_leaves_other_threads_their_stacks() -> None:
+    """The size of a stack is said for the whole interpreter, just before a thread is begun."""
+    tokenizer, definition = VOCABULARY.build(), definition_of(Grammar(REGEX, "a"))
+
+    def compile_often() -> None:
+        for _ in range(150):
+            assert not compiled(tokenizer, definition).is_error()
+
+    usual, interval = threading.stack_size(), sys.getswitchinterval()
+    threads = [threading.Thread(target=compile_often) for _ in range(3)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+        found = threading.stack_size(usual)
+    assert found == usual
 
 
 def test_the_process_that_tries_grammars_out_is_begun_again_if_it_dies(compiler: GrammarCompiler) -> None:
