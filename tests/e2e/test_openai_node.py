@@ -32,7 +32,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """What each case came to, by its name."""
     packages = installed(PROJECT)
     folder = tmp_path_factory.mktemp("stack")
-    with running_stack(folder, answers=ANSWERS, context=60_000, default_max_output_tokens=50_000) as stack:
+    with running_stack(folder, ANSWERS, context=60_000, default_max_output_tokens=50_000) as stack:
         ended = subprocess.run(
             ["node", str(CLIENT), stack.url, str(packages)], capture_output=True, text=True, timeout=60, check=False
         )

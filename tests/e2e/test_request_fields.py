@@ -83,7 +83,7 @@ class Grpc:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A model that has an opinion on every token: pseudo-random logits, made of all tokens so far."""
-    with running_stack(tmp_path_factory.mktemp("stack"), answers={}, context=2048, reply=lambda prompt: None) as stack:
+    with running_stack(tmp_path_factory.mktemp("stack"), {}, context=2048, reply=lambda prompt: None) as stack:
         yield stack
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import TypeAlias
 
 import grpc
@@ -12,13 +11,10 @@ import pytest
 
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.event_pb2 import ResponseEvent
-from answerd.v1.response_pb2 import Response, ResponseStatus
-from answerd.v1.stored_response_pb2 import GetResponseRequest
-from service.store import Store
-from tests.service.conftest import ANSWERS, LONG
-from tests.service.failing_store import FailingStore
+from answerd.v1.response_pb2 import ResponseStatus
+from tests.service.neighbour import Neighbour, stored
 from tests.service.scripted_model import WAIT
-from tests.service.served import Served, final, names, read_until, serving, text_of
+from tests.service.served import Served, final, names, read_until, text_of
 
 # Those that come while the answer is generated, and those that come when it is.
 DURING = ("created", "in_progress", "output_item_added", "content_part_added", "output_text_delta")
@@ -26,27 +22,6 @@ AFTER = ("output_text_done", "content_part_done", "output_item_done", "completed
 TERMINAL = ("completed", "incomplete", "failed")
 Call: TypeAlias = "grpc.aio.UnaryStreamCall[CreateResponseRequest, ResponseEvent]"
 CANCELLED = ResponseStatus.RESPONSE_STATUS_CANCELLED
-
-
-class Neighbour:
-    """A long response that has begun, and has to end as if it were alone."""
-
-    def __init__(self, served: Served) -> None:
-        self._call = served.create("long")
-        self._served = served
-        self._checked = False
-
-    async def begin(self) -> None:
-        await read_until(self._call, "output_text_delta")
-
-    async def check(self) -> None:
-        if self._checked:
-            return
-        self._checked = True
-        response = final([event async for event in self._call])
-        assert response.status == ResponseStatus.RESPONSE_STATUS_COMPLETED
-        assert text_of(response) == LONG
-        assert await stored(self._served, response.id) == response
 
 
 @pytest.fixture
@@ -58,11 +33,6 @@ async def neighbour(served: Served) -> AsyncIterator[Neighbour]:
     yield neighbour
     served.gate.open()
     await neighbour.check()
-
-
-async def stored(served: Served, id: str) -> Response:
-    response: Response = await served.stub.GetResponse(GetResponseRequest(id=id), timeout=WAIT)
-    return response
 
 
 async def begun(served: Served, kind: str, timeout: float = WAIT) -> tuple[Call, str]:
@@ -159,42 +129,3 @@ async def test_who_comes_after_a_failed_call_is_answered(served: Served, call: s
     assert names(events)[-2:] == ["error", "failed"]
     assert text_of(await served.answer("hi")) == "hello"
     assert served.model.engine.live == 0
-
-
-@pytest.mark.parametrize("operation", ["create", "checkpoint", "finish", "get", "chain", "delete", "sweep"])
-async def test_a_store_that_fails_at_any_operation_hits_one_response_and_not_its_neighbour(
-    tmp_path: Path, operation: str
-) -> None:
-    stores: list[FailingStore] = []
-
-    def wrap(store: Store) -> Store:
-        stores.append(FailingStore(store))
-        return stores[0]
-
-    async with serving(tmp_path, ANSWERS, wrap=wrap) as served:
-        parent = await served.answer("hi")
-        served.gate.hold_after(1)
-        neighbour = Neighbour(served)
-        await neighbour.begin()
-        with stores[0].without(operation):
-            ending = await attempt(served, parent.id)
-        served.gate.open()
-        assert ending in ("UNAVAILABLE", "completed", "failed")
-        await neighbour.check()
-        assert text_of(await served.answer("hi")) == "hello"
-        assert served.model.engine.live == 0
-
-
-async def attempt(served: Served, parent: str) -> str:
-    """How a follow-up ends that is made while the store fails: its last event, or the status of its refusal."""
-    events: list[ResponseEvent] = []
-    try:
-        async for event in served.create("hi", previous_response_id=parent):
-            if not events:
-                # Enough for this answer and too few for the neighbour's.
-                served.gate.hold_after(20)
-            events.append(event)
-    except grpc.aio.AioRpcError as error:
-        return error.code().name
-    assert sum(name in TERMINAL for name in names(events)) == 1
-    return names(events)[-1]

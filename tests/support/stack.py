@@ -1,20 +1,17 @@
-"""A service and a facade around a scripted model, in a thread of this process: one server's two APIs within tenths of
-a second."""
+"""A facade and a service with a scripted model, in a thread of this process, for clients that block."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common.settings import Settings
-from facade.server import Facade
-from tests.service.served import serving
-from tests.support.server import HOST, unused_port
+from tests.facade.whole import whole
+from tests.support.server import unused_port
 
 SECONDS = 60.0
 
@@ -28,19 +25,15 @@ class Stack:
 
 
 @contextmanager
-def running_stack(folder: Path, **scripted: Any) -> Iterator[Stack]:
-    """scripted: what `serving` takes. All of it has ended afterwards."""
+def running_stack(folder: Path, answers: Mapping[str, str], **options: Any) -> Iterator[Stack]:
+    """Arguments as of `whole`. All of it has ended afterwards."""
     started: Future[tuple[Stack, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def run() -> None:
         stop = asyncio.Event()
-        async with serving(folder, **scripted) as served:
-            port = unused_port()
-            facade = Facade(Settings(http_port=port, grpc_target=served.address, grace_seconds=0))
-            await facade.start()
-            started.set_result((Stack(f"http://{HOST}:{port}", served.address), asyncio.get_running_loop(), stop))
+        async with whole(folder, unused_port, answers, **options) as made:
+            started.set_result((Stack(made.url, made.served.address), asyncio.get_running_loop(), stop))
             await stop.wait()
-            await facade.stop()
 
     def fail(ended: Future[None]) -> None:
         if not started.done():
