@@ -220,3 +220,15 @@ async def test_a_line_of_the_log_tells_routes_apart_from_paths(
         ("/v1/responses/{id}", "/v1/responses/resp_1", 404),
         (None, "/elsewhere", 404),
     ]
+
+
+async def test_a_request_is_not_logged_above_its_level(
+    start: Start, ports: dict[str, str], http: aiohttp.ClientSession
+) -> None:
+    process = await start(**ports, ANSWERD_LOG_LEVEL="error")
+    await line_of(process)
+    async with http.get(f"http://127.0.0.1:{ports['ANSWERD_HTTP_PORT']}/elsewhere") as reply:
+        assert reply.status == 404
+    process.send_signal(signal.SIGTERM)
+    said, _ = await process.communicate()
+    assert b'"request"' not in said
