@@ -141,7 +141,9 @@ class Settings(BaseModel):
         description="How long running responses may go on after a stop signal.",
     )
     keep_alive_ms: int = Field(
-        default=10000, ge=1, description="Pause between comments on a silent event stream; alias KEEP_ALIVE_INTERVAL."
+        default=10000,
+        ge=1,
+        description="Pause between comments on a silent stream, and pings of a WebSocket; alias KEEP_ALIVE_INTERVAL.",
     )
     reasoning_events: ReasoningEvents = Field(default="openai", description="Whose names reasoning events have.")
     store_max_age_days: int = Field(

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 class Patience:
     """In seconds. `head`: from the connection to the first request's headers. `body`: for all of a request's body.
 
-    Of a WebSocket, `silence`: without a word, not even the answer to a ping. `connection`: from its beginning to its
-    end, told by `sleep`.
+    Of a WebSocket, `silence`: after a ping, without a word. `connection`: from its beginning to its end; `sleep`
+    waits for that.
     """
 
     head: float = 30.0

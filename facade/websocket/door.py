@@ -49,7 +49,7 @@ class WebSockets:
     async def _shake_hands(self, request: web.Request) -> web.WebSocketResponse[bool]:
         socket = web.WebSocketResponse(
             timeout=CLOSING_SECONDS,
-            receive_timeout=self._patience.silence,
+            receive_timeout=self._ping + self._patience.silence,
             # The session answers a close itself, once it has ended what runs.
             autoclose=False,
             # Deltas are short, and the model needs the time that packing them would take.

@@ -1,7 +1,8 @@
 """The life of a connection: its limits, its end, and what happens to a response that runs meanwhile."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
@@ -171,15 +172,43 @@ async def test_a_silent_connection_is_pinged(start_facade: StartFacade, http: ai
         assert (await asyncio.wait_for(socket.receive(), 5)).type is aiohttp.WSMsgType.PING
 
 
-async def test_a_peer_that_answers_no_ping_is_given_up(service: FakeService, start_facade: StartFacade) -> None:
-    url = await start_facade(Patience(silence=0.3), keep_alive_ms=100)
+@asynccontextmanager
+async def raw(url: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection after its handshake, for what no client sends, or one that says nothing."""
     host, port = url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     lines = [f"{name}: {value}" for name, value in {"Host": "a", **UPGRADE}.items()]
     writer.write("\r\n".join(["GET /v1/responses HTTP/1.1", *lines, "", ""]).encode())
-    told = await asyncio.wait_for(reader.read(), 10)
-    assert b"\x89\x00" in told  # a ping
+    await reader.readuntil(b"\r\n\r\n")
+    yield reader, writer
     writer.close()
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pytest.param(b"\xc1\x80\0\0\0\0", id="reserved bit"),
+        pytest.param(b"\x80\x80\0\0\0\0", id="continuation of nothing"),
+        pytest.param(b"\x89\xfe\0\x7e\0\0\0\0" + b"x" * 126, id="long ping"),
+        pytest.param(b"\x83\x80\0\0\0\0", id="unknown opcode"),
+    ],
+)
+async def test_what_is_no_websocket_any_more_is_closed_with_a_protocol_error(frame: bytes, url: str) -> None:
+    async with raw(url) as (reader, writer):
+        writer.write(frame)
+        assert await asyncio.wait_for(reader.read(), 5) == b"\x88\x02\x03\xea"
+
+
+async def test_a_peer_that_answers_no_ping_is_given_up(service: FakeService, start_facade: StartFacade) -> None:
+    async with raw(await start_facade(Patience(silence=0.2), keep_alive_ms=100)) as (reader, _):
+        assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"\x89\x00")  # a ping
+
+
+async def test_a_stop_does_not_wait_for_a_peer_that_answers_no_close(stoppable: tuple[Facade, str]) -> None:
+    facade, url = stoppable
+    async with raw(url) as (reader, _):
+        assert await asyncio.wait_for(facade.stop(), 4)
+        assert b"The server is stopping." in await reader.read()
 
 
 async def test_one_that_answers_pings_stays(service: FakeService, start_facade: StartFacade, connect: Connect) -> None:
