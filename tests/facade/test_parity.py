@@ -25,6 +25,7 @@ from tests.support.event_json import event_json
 from tests.support.sse import parse_frames
 
 Body = dict[str, Any]
+CALL = '<tool_call>\n{"name": "weather", "arguments": {"city": "%s"}}\n</tool_call>'
 ANSWERS = {
     "hi": "hello",
     "many": 'äöü, 你好, 🙂\n\ttabs \\ and "quotes"',
@@ -34,9 +35,12 @@ ANSWERS = {
     "long": "x" * 40,
     "json": '{"name":"Ann","age":3}',
     "nothing": "",
+    "call": f"I look.\n{CALL % 'Rome'}\n{CALL % 'Oslo'}",
     "endless": "x" * 200,
 }
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+TOOLS = [{"type": "function", "name": "weather", "description": "Looks.", "parameters": CITY, "strict": True}]
 # Each with each: 8 texts in 5 ways.
 WAYS: dict[str, Body] = {
     "plainly": {},
@@ -60,16 +64,16 @@ WAYS: dict[str, Body] = {
     },
 }
 BODIES: dict[str, Body] = {
-    **{f"{text}, {way}": {"input": text, **body} for text in [*ANSWERS][:-1] for way, body in WAYS.items()},
+    **{f"{text}, {way}": {"input": text, **body} for text in [*ANSWERS][:8] for way, body in WAYS.items()},
     "a schema": {"input": "json", "text": {"format": {"type": "json_schema", "name": "n", "schema": SCHEMA}}},
     "any JSON": {"input": "json", "text": {"format": {"type": "json_object"}}},
+    "calls": {"input": "call", "tools": TOOLS, "max_tool_calls": 2, "parallel_tool_calls": True},
+    "a call that is cut off": {"input": "call", "tools": TOOLS, "tool_choice": "required", "max_output_tokens": 60},
     "in the background": {"input": "hi", "background": True},
     "four choices, cut, with logprobs": {"input": "think", "n_choices": 4, "max_output_tokens": 30, "logprobs": True},
 }
 # What no scripted model says: stored as a service would have.
 WRITTEN: dict[str, list[ResponseEvent]] = {
-    "a call": scripts.function_call('{"city":', '"Rome"}'),
-    "a call without arguments": scripts.function_call("{}"),
     "thoughts alone": scripts.reasoning("Hm", "."),
 }
 FAILED, CANCELLED, CONTINUED = "failed", "cancelled", "continued"
