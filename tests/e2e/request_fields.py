@@ -56,7 +56,12 @@ INPUT = (
     honoured("input (a developer's message)", said("developer", TEXT), prompt),
     honoured("input (an answer)", said("assistant", {"type": "output_text", "text": "a", "annotations": []}), prompt),
     honoured("input (a refusal)", said("assistant", {"type": "refusal", "refusal": "a"}), prompt),
-    honoured("input (a phase)", said("assistant", {"type": "output_text", "text": "a"}, phase="commentary"), prompt),
+    *(
+        honoured(
+            f"input (a phase, {phase})", said("assistant", {"type": "output_text", "text": "a"}, phase=phase), prompt
+        )
+        for phase in ("commentary", "final_answer")
+    ),
     shown(
         "input (an id and a status)",
         said("user", TEXT, id="msg_mine", status="whatever"),
@@ -106,6 +111,7 @@ RUN = (
     honoured("max_output_tokens", 5),
     honoured("max_tokens", 5),
     honoured("max_completion_tokens", 5),
+    echoed("truncation (disabled)", "disabled"),
     shown("truncation", "auto", "tests/service/test_truncation.py::test_a_conversation_goes_on_beyond_the_context"),
     shown(
         "truncate_sequence",
@@ -147,7 +153,7 @@ SHAPE = (
         {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True}},
         echo=SHOWN_FORMAT,
     ),
-    hint("text.verbosity", "low"),
+    *(hint(f"text.verbosity ({word})", word) for word in ("low", "medium", "high")),
     honoured("response_format", {"type": "json_object"}),
     honoured("grammar (regex)", {"type": "regex", "value": "[0-9]+"}),
     honoured("grammar (lark)", {"type": "lark", "value": "start: /[0-9]+/"}),
@@ -157,11 +163,13 @@ SHAPE = (
 
 THINKING = "tests/service/test_reasoning.py::test_effort_and_switch_reach_the_template"
 REASONING = (
-    shown("reasoning.effort", "low", THINKING),
+    *(shown(f"reasoning.effort ({word})", word, THINKING) for word in ("none", "low", "medium", "high", "xhigh")),
     shown("reasoning.effort (minimal)", "minimal", THINKING, echo="low"),
+    shown("reasoning.effort (max)", "max", THINKING, echo="xhigh"),
     shown("reasoning_effort", "high", THINKING),
     shown("enable_thinking", True, THINKING),
-    hint("reasoning.summary", "auto"),
+    *(hint(f"reasoning.summary ({word})", word) for word in ("auto", "concise", "detailed")),
+    *(refused(f"reasoning.{key}", "auto", "unknown_parameter") for key in ("context", "mode", "generate_summary")),
     shown(
         "include (thoughts)",
         ["reasoning.encrypted_content"],
@@ -192,12 +200,13 @@ TOOLS = (
     refused("web_search_options", {}),
 )
 
+TIERS = ("auto", "default", "flex", "priority", "scale", "fast", "ultrafast")
 NOTES = (
     echoed("metadata", {"note": "n"}),
     hint("safety_identifier", "somebody"),
     hint("prompt_cache_key", "key"),
     hint("user", "somebody"),
-    hint("service_tier", "flex", echo="default"),
+    *(hint(f"service_tier ({word})", word, echo="default") for word in TIERS),
 )
 
 NOT_HERE = (
