@@ -83,29 +83,28 @@ class Handlers:
 
     async def get_response(self, request: web.Request) -> web.StreamResponse:
         """GET /v1/responses/{id}"""
-        response_id = _path_id(request, "Response with ID '{}' not found.", "RESPONSE_NOT_FOUND")
-        message = read_stored_query(request.query, response_id)
+        message = read_stored_query(request.query, _response_id(request))
         if isinstance(message, StreamResponseRequest):
             return await self._replay(request, message)
         return _json(write_whole_response(await self._client.get(message, metadata_of(request))))
 
     async def cancel_response(self, request: web.Request) -> web.Response:
         """POST /v1/responses/{id}/cancel"""
-        response_id = _path_id(request, "Response with ID '{}' not found.", "RESPONSE_NOT_FOUND")
-        reply = await self._client.cancel(CancelResponseRequest(id=response_id), metadata_of(request))
+        message = CancelResponseRequest(id=_response_id(request))
+        reply = await self._client.cancel(message, metadata_of(request))
         return _json(write_whole_response(reply))
 
     async def delete_response(self, request: web.Request) -> web.Response:
         """DELETE /v1/responses/{id}"""
-        response_id = _path_id(request, "Response with ID '{}' not found.", "RESPONSE_NOT_FOUND")
-        reply = await self._client.delete(DeleteResponseRequest(id=response_id), metadata_of(request))
+        message = DeleteResponseRequest(id=_response_id(request))
+        reply = await self._client.delete(message, metadata_of(request))
         return _json({"id": reply.id, "object": "response.deleted", "deleted": reply.deleted})
 
     async def list_input_items(self, request: web.Request) -> web.Response:
         """GET /v1/responses/{id}/input_items"""
         message = ListInputItemsRequest()
         read_query(request.query, message)
-        message.id = _path_id(request, "Response with ID '{}' not found.", "RESPONSE_NOT_FOUND")
+        message.id = _response_id(request)
         return _json(write_page(await self._client.list_input_items(message, metadata_of(request))))
 
     async def count_input_tokens(self, request: web.Request) -> web.Response:
@@ -194,6 +193,10 @@ def _failure(response: Response, fault: ResponseEvent | None, reason: str | None
 
 def _note_response(request: web.Request, first: ResponseEvent) -> None:
     request[NOTES]["response_id"] = first.created.response.id or None
+
+
+def _response_id(request: web.Request) -> str:
+    return _path_id(request, "Response with ID '{}' not found.", "RESPONSE_NOT_FOUND")
 
 
 def _path_id(request: web.Request, sentence: str, reason: str) -> str:
