@@ -24,9 +24,11 @@ from tests.support.sse import parse_frames
 
 Body = dict[str, Any]
 TERMINAL = ("response.completed", "response.incomplete", "response.failed")
+KEY = {"Idempotency-Key": "mine"}
 # The operations that a request needs, and a request that does, given the id of a stored response.
 REQUESTS: dict[str, Callable[[str], tuple[str, str, Body | None]]] = {
     "create": lambda id: ("POST", "", {"input": "hi"}),
+    "find_key": lambda id: ("POST", "", {"input": "hi"}),
     "chain": lambda id: ("POST", "", {"input": "hi", "previous_response_id": id}),
     "find_item": lambda id: ("POST", "", {"input": [{"type": "item_reference", "id": "msg_1"}]}),
     "secret": lambda id: ("POST", "", {"input": [{"type": "compaction", "encrypted_content": "AA=="}]}),
@@ -71,7 +73,7 @@ async def test_a_store_that_fails_is_a_clean_error(
     if body is not None:
         body["stream"] = streamed
     with store.without(operation):
-        async with http.request(method, f"{system.url}/v1/responses{path}", json=body) as reply:
+        async with http.request(method, f"{system.url}/v1/responses{path}", json=body, headers=KEY) as reply:
             assert (reply.status, (await error_of(reply))["code"]) == (503, "store_unavailable")
     async with http.get(f"{system.url}/v1/responses/{before['id']}") as reply:
         assert await reply.json() == before
