@@ -20,6 +20,7 @@ from answerd.v1.stored_response_pb2 import DeleteResponseRequest, GetResponseReq
 from tests.e2e.api import Api
 from tests.e2e.conftest import Fleet
 from tests.e2e.rpc import SECONDS, Rpc
+from tests.support.replies import CheckedReply
 from tests.support.server import ROOT, Server, clean_environ
 from tests.support.talk import Talk
 
@@ -106,7 +107,7 @@ async def test_over_a_websocket_the_key_of_the_handshake_says_whose_the_response
     url = f"{guarded.server.url}/v1/responses"
     with Api(guarded.server.url, guarded.alice) as alice:
         hers = alice.create()
-    async with aiohttp.ClientSession() as http:
+    async with aiohttp.ClientSession(response_class=CheckedReply) as http:
         for headers in ({}, {"Authorization": "Bearer sk-answerd-wrong"}):
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                 await http.ws_connect(url, headers=headers)

@@ -14,6 +14,7 @@ from tests.e2e.api import STORY, Api
 from tests.e2e.conftest import Start
 from tests.e2e.stored import statuses
 from tests.e2e.test_leaving import MINUTES, PROMPTLY, answer_after_leaving
+from tests.support.replies import CheckedReply
 from tests.support.server import Server
 from tests.support.talk import Talk
 
@@ -36,7 +37,7 @@ ADD = {
 async def connect() -> AsyncIterator[Connect]:
     """Opens WebSockets to servers."""
     async with AsyncExitStack() as stack:
-        http = await stack.enter_async_context(aiohttp.ClientSession())
+        http = await stack.enter_async_context(aiohttp.ClientSession(response_class=CheckedReply))
 
         async def open(server: Server, **options: Any) -> Talk:
             return Talk(await stack.enter_async_context(http.ws_connect(f"{server.url}/v1/responses", **options)))
