@@ -45,3 +45,12 @@ def test_the_long_tests_have_a_command_of_their_own() -> None:
 
 def test_a_test_that_is_chosen_by_name_runs_even_if_it_is_long() -> None:
     assert make("--dry-run", "test", "ARGS=-m slow").rstrip().endswith("pytest -m 'not slow' -m slow")
+
+
+def test_what_a_change_has_to_pass_is_two_commands() -> None:
+    lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line.startswith("make")] == ["make check", "make test"]
+    assert "set -euo pipefail" in lines
+    checked = make("--dry-run", "check")
+    for tool in ("ruff check", "ruff format --check", "mypy", "lint-imports", "buf lint", "generate.py --check"):
+        assert tool in checked
