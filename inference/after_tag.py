@@ -74,8 +74,7 @@ class AfterTag:
             self._in_thought = words.startswith(self._begin)
             self._fresh = not self._in_thought and self._begin.startswith(words)
         if self._in_thought:
-            _, ended, rest = self._said.partition(self._end)
-            self._in_thought, self._said = not ended, rest if ended else self._said
+            self._in_thought = self._end not in self._said
         self._called = not self._in_thought and self._said.endswith(self._tag)
         if not self._fresh:
             self._said = self._said[-max(len(self._tag), len(self._end)) :]

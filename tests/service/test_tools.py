@@ -27,6 +27,7 @@ ROME = OSLO.replace("Oslo", "Rome")
 ANSWERS = {
     "one": OSLO,
     "two": f"Let me look.\n{OSLO}\n{ROME}",
+    "three": f"{OSLO}\n{ROME}\n{OSLO}",
     "unknown": OSLO.replace("weather", "climate"),
     "tagged": "A <tool_call> is a tag.",
     "wrong": OSLO.replace("Oslo", "Bonn"),
@@ -116,6 +117,14 @@ async def test_at_most_so_many_calls_are_made(calling: Served, fields: dict[str,
     response = await calling.answer("two", tools=TOOLS, **fields)
     assert kinds_of(response) == ["message", "function_call"]
     assert response.status == ResponseStatus.RESPONSE_STATUS_COMPLETED
+
+
+@pytest.mark.parametrize("choice", [None, ToolChoice(mode=REQUIRED)])
+async def test_of_more_calls_than_are_allowed_the_first_are_made(calling: Served, choice: ToolChoice | None) -> None:
+    for most in (1, 2, 3):
+        response = await calling.answer("three", tools=TOOLS, tool_choice=choice, max_tool_calls=most)
+        assert [arguments["city"] for _, arguments in calls_of(response)] == ["Oslo", "Rome", "Oslo"][:most]
+        assert response.status == ResponseStatus.RESPONSE_STATUS_COMPLETED
 
 
 async def test_without_tools_and_with_none_a_call_is_text(calling: Served) -> None:
