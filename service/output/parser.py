@@ -5,6 +5,7 @@ It knows the tags, and the names of the functions that may be called. It does no
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable, Iterable
 
 from service.output.arguments import ArgumentsScanner
@@ -56,7 +57,8 @@ class OutputParser:
     # Each step takes something and says whether it is worth going on, or waits for more.
 
     def _at_start(self, pieces: list[Piece]) -> bool:
-        words = self._held.lstrip()
+        # Of ASCII alone, as where it is decided from which bytes on a call is held to its grammar.
+        words = self._held.lstrip(string.whitespace)
         if words.startswith(THINK):
             self._take(self._held.index(THINK) + len(THINK))
             self.thought_end, self._at_gap, self._step = None, True, self._in_thought
