@@ -184,5 +184,11 @@ def test_grammars_used_last_are_kept_and_begin_anew(compiler: GrammarCompiler) -
     assert compiler.kept(grammar) is None
 
 
+def test_a_lenient_schema_that_is_enforced_as_a_whole_is_kept_as_such(compiler: GrammarCompiler) -> None:
+    compiler.compile(schema({"enum": ["a"]}, lenient=True))
+    assert compiler.kept(schema({"enum": ["a"]}, lenient=True)) is not None
+    assert compiler.kept(schema({"enum": ["a"]})) is not None
+
+
 def test_a_vocabulary_survives_its_way_to_the_other_process() -> None:
     assert type(VOCABULARY).from_json(VOCABULARY.to_json()) == VOCABULARY

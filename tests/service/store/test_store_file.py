@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,10 @@ from service.store.migrations import MIGRATIONS
 from tests.service.store.model import FakeClock
 from tests.support.processes import Processes
 
+ROWS = """
+SELECT (SELECT count(*) FROM records), (SELECT count(*) FROM contents),
+       (SELECT count(*) FROM segments), (SELECT count(*) FROM items)
+"""
 HOLDER = """
 import asyncio, sys
 from service.store import Bounds, open_store
@@ -232,3 +237,16 @@ async def test_a_file_of_a_newer_version_is_refused(tmp_path: Path, clock: FakeC
     await asyncio.to_thread(lambda: Database.open(path, migrations=(*MIGRATIONS, add_a_note)).close())
     sentence = await refused_untouched(path, StoreTooNew)
     assert f"written by a newer answerd (schema {len(MIGRATIONS) + 1}, this one knows {len(MIGRATIONS)})" in sentence
+
+
+async def test_nothing_but_its_context_is_left_of_a_deleted_parent(tmp_path: Path) -> None:
+    """Its events and items go, which nobody will ask for again."""
+    path = tmp_path / "answerd.db"
+    store = await SqliteStore.open(path, Bounds(), FakeClock())
+    await store.create(Record("resp_1", "alice", 1000, b"in"), b"events", ["msg_1"])
+    await store.finish("resp_1", "completed", b"out", b"more events", ["msg_2"])
+    await store.create(Record("resp_2", "alice", 1000, b"in", parent_id="resp_1"), b"events", ["msg_3"])
+    await store.delete("alice", "resp_1")
+    await store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute(ROWS).fetchone() == (2, 2, 1, 1)
