@@ -30,7 +30,8 @@ async def told(served: Served, **fields: Any) -> list[ResponseEvent]:
 
 
 def texts(response: Response) -> list[str]:
-    return [item.message.content[0].output_text.text for item in response.output]
+    """Of the messages: an answer that is drawn from anything may begin with a thought."""
+    return [item.message.content[0].output_text.text for item in response.output if item.HasField("message")]
 
 
 @pytest.mark.parametrize("choices", [2, 5])
