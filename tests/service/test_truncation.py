@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -16,8 +17,9 @@ from answerd.v1.item_pb2 import Item
 from answerd.v1.truncation_pb2 import Truncation
 from inference.types import ContextLengthExceeded
 from service.truncation import fitting_prompt, groups_of, in_blocks, room_for_prompt
+from tests.service.conftest import ANSWERS
 from tests.service.scripted_model import WAIT
-from tests.service.served import Served, final, refusal, text_of
+from tests.service.served import Served, final, refusal, serving, text_of
 from tests.service.test_counting import counted
 from tests.service.test_history import item_list, say
 
@@ -134,14 +136,18 @@ async def test_a_conversation_goes_on_beyond_the_context(served: Served) -> None
     assert (await refusal(disabled)).reason == "CONTEXT_LENGTH_EXCEEDED"
 
 
-async def test_turns_that_leave_something_out_begin_like_those_before(served: Served) -> None:
+async def test_turns_that_leave_something_out_begin_like_those_before(tmp_path: Path) -> None:
+    """A block holds five of these turns, the context twelve."""
     parent, cached = None, []
-    for _ in range(30):
-        response = await served.answer("hi", previous_response_id=parent, truncation=AUTO, max_output_tokens=100)
-        parent = response.id
-        cached.append(response.usage.input_tokens_details.cached_tokens)
+    async with serving(tmp_path, ANSWERS, context=4000) as served:
+        for turn in range(30):
+            question = f"turn {turn}: " + "x" * 290  # were they alike, they would begin alike wherever they are cut
+            response = await served.answer(question, previous_response_id=parent, truncation=AUTO, max_output_tokens=99)
+            parent = response.id
+            cached.append(response.usage.input_tokens_details.cached_tokens)
+    assert "turn 0" not in served.script.prompts[-1]
     late = cached[12:]
-    assert sum(tokens > 150 for tokens in late) >= len(late) / 2
+    assert sum(tokens > 2000 for tokens in late) >= len(late) * 3 / 4
 
 
 async def test_the_count_of_what_is_cut_is_that_of_a_response(served: Served) -> None:
