@@ -21,7 +21,7 @@ from service.compaction import ASK
 from service.compactions import ASKED
 from tests.service.conftest import ANSWERS
 from tests.service.request_cases import items, message
-from tests.service.scripted_model import WAIT
+from tests.service.scripted_model import CHATML, WAIT
 from tests.service.served import Served, final, refusal, serving, text_of
 from tests.service.test_references import input_of, says
 
@@ -216,6 +216,13 @@ async def test_a_model_that_writes_no_summary_or_fails_is_told_of(served: Served
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await compacted(served, input={"text": "hi"})
     assert "MODEL_ERROR" in str(caught.value.trailing_metadata())
+
+
+async def test_a_model_that_can_think_is_asked_not_to(tmp_path: Path) -> None:
+    template = CHATML + "{{ 'no thoughts' if enable_thinking is defined and not enable_thinking }}"
+    async with serving(tmp_path, SUMMARIES, context=2048, template=template) as served:
+        await compacted(served, input={"text": "hi"})
+        assert served.script.prompts[-1].endswith("no thoughts")
 
 
 async def test_a_caller_that_leaves_stops_the_summing_up(served: Served) -> None:
