@@ -129,7 +129,7 @@ def test_a_wrong_request_is_refused_with_its_fault_and_no_other(api: Api, case: 
 
 
 def test_a_wrong_method_is_told_which_ones_there_are(api: Api) -> None:
-    assert api.http.put("/v1/responses").headers["allow"] == "POST"
+    assert api.http.put("/v1/responses").headers["allow"] == "GET, POST"
 
 
 def test_what_is_no_http_gets_an_answer_in_the_same_envelope(server: Server) -> None:
