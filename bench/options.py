@@ -21,6 +21,7 @@ PARTS = (
     "speculation",
     "sampling",
     "schema",
+    "deterministic",
     "pause",
     "loading",
     "memory",

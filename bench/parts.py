@@ -24,6 +24,7 @@ from bench.product import Product, running_product
 from bench.prompts import PromptMaker
 from bench.results import Row
 from bench.rows import (
+    deterministic_row,
     follow_up_row,
     growth_row,
     loading_rows,
@@ -40,6 +41,7 @@ from bench.speculation import VARIANTS, measure_speculation
 from bench.workloads import WIDE, WORKLOADS, Say, System, Workload, measure
 
 SEQUENCES = 16
+REPRODUCIBLE = "reproducible"
 
 
 @dataclass
@@ -115,6 +117,18 @@ async def schema(bench: Bench) -> list[Row]:
         return schema_rows(await measure_constrained(product.client, bench.prompts, bench.options.repeat, bench.say))
 
 
+async def deterministic(bench: Bench) -> list[Row]:
+    """One stream beside one that is not drafted for either: what is left is the row that keeps it company."""
+    [stream] = [workload for workload in WORKLOADS if workload.key == "stream"]
+    async with (
+        bench.product("--deterministic=true", name=REPRODUCIBLE) as ours,
+        bench.product(*NO_DRAFTS) as plain,
+    ):
+        systems = [ours.client, plain.client]
+        rates = await measure([stream], systems, bench.prompts, bench.options.repeat, bench.say)
+        return [deterministic_row(rates[stream.key], REPRODUCIBLE, PRODUCT)]
+
+
 async def pause(bench: Bench) -> list[Row]:
     async with bench.product(*LONG_CONTEXT) as product:
         return [pause_row(await measure_pauses(product.client, bench.prompts, bench.options.repeat, bench.say))]
@@ -142,6 +156,7 @@ PARTS: Mapping[str, Callable[[Bench], Awaitable[list[Row]]]] = {
     "speculation": speculation,
     "sampling": sampling,
     "schema": schema,
+    "deterministic": deterministic,
     "pause": pause,
     "loading": loading,
     "memory": memory,

@@ -66,6 +66,11 @@ def sampling_row(everything: Samples, greedy: Samples) -> Row:
     return Row("16 streams, all sampling parameters", "tok/s", everything, greedy, target)
 
 
+def deterministic_row(rates: Mapping[str, Sequence[float]], reproducible: str, plain: str) -> Row:
+    ours, theirs = (Samples(name, rates[name], True) for name in (reproducible, plain))
+    return Row("one stream, reproducible", "tok/s", ours, theirs, None)
+
+
 def loading_rows(seconds: Samples, sizes: Samples, starts: Samples, file_size: int) -> list[Row]:
     """sizes: bytes. file_size: of the model's file, in bytes."""
     megabytes = Samples("engine", [size / 1e6 for size in sizes.values], False)
