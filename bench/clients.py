@@ -52,7 +52,7 @@ async def measure_clients(systems: Sequence[SseClient], prompts: PromptMaker, re
                 served.rates.append(rate)
                 served.first += [stream.first for stream in streams]
             latest = ", ".join(f"{name} {served.rates[-1]:.0f}" for name, served in results[clients].items())
-            say(f"{turn + 1}/{repeat} {clients} clients, tok/s: {latest}")
+            say(f"{turn + 1}/{repeat} clients: {clients}, tok/s: {latest}")
     return results
 
 

@@ -55,7 +55,10 @@ async def test_reflection_needs_a_key_like_everything_else(key: str, code: grpc.
     async with serving(owner_of=owners) as served:
         stub = reflection_pb2_grpc.ServerReflectionStub(served.channel)
         asked = [reflection_pb2.ServerReflectionRequest(list_services="")]
-        call = stub.ServerReflectionInfo(iter(asked), metadata=(("authorization", f"Bearer {key}"),))
+        # A refused call is sent nothing: gRPC's client may trip over a write that the refusal overtakes.
+        call = stub.ServerReflectionInfo(
+            iter(asked) if code is None else None, metadata=(("authorization", f"Bearer {key}"),)
+        )
         if code is not None:
             assert (await failure_of(call)).code() is code
         else:
