@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from service.store import Store
+from tests.service.failing_store import FailingStore
 from tests.service.served import Served, serving
 from tests.support.loop_watch import watched_loop
 
@@ -27,3 +29,16 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     """A server that answers `hi`, `hi hi`, `long` (200 tokens) and `nothing`."""
     async with serving(tmp_path, ANSWERS) as served:
         yield served
+
+
+@pytest.fixture
+async def failing(tmp_path: Path) -> AsyncIterator[tuple[Served, FailingStore]]:
+    """A server, and its store, whose operations can be made to fail."""
+    stores: list[FailingStore] = []
+
+    def wrap(store: Store) -> Store:
+        stores.append(FailingStore(store))
+        return stores[0]
+
+    async with serving(tmp_path, ANSWERS, wrap=wrap) as served:
+        yield served, stores[0]

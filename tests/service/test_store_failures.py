@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -12,24 +11,11 @@ import pytest
 
 from answerd.v1.response_pb2 import ResponseStatus
 from answerd.v1.stored_response_pb2 import DeleteResponseRequest, GetResponseRequest
-from service.store import ParentNotFound, Store
-from tests.service.conftest import ANSWERS, LONG
+from service.store import ParentNotFound
+from tests.service.conftest import LONG
 from tests.service.failing_store import FailingStore
 from tests.service.scripted_model import WAIT
-from tests.service.served import Served, final, names, read_until, refusal, serving, text_of
-
-
-@pytest.fixture
-async def failing(tmp_path: Path) -> AsyncIterator[tuple[Served, FailingStore]]:
-    """A server, and its store, whose operations can be made to fail."""
-    stores: list[FailingStore] = []
-
-    def wrap(store: Store) -> Store:
-        stores.append(FailingStore(store))
-        return stores[0]
-
-    async with serving(tmp_path, ANSWERS, wrap=wrap) as served:
-        yield served, stores[0]
+from tests.service.served import Served, final, names, read_until, refusal, text_of
 
 
 async def test_a_response_that_cannot_be_stored_is_refused_before_its_first_event(

@@ -6,7 +6,7 @@ An operation that the protocol gains needs a case here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -70,19 +70,6 @@ NO_PART = {
 def test_every_operation_has_its_case() -> None:
     operations = {name for name in vars(Store) if not name.startswith("_")}
     assert operations == {*CASES, *AT_THE_START, *NO_PART}
-
-
-@pytest.fixture
-async def failing(tmp_path: Path) -> AsyncIterator[tuple[Served, FailingStore]]:
-    """A server, and its store, whose operations can be made to fail."""
-    stores: list[FailingStore] = []
-
-    def wrap(store: Store) -> Store:
-        stores.append(FailingStore(store))
-        return stores[0]
-
-    async with serving(tmp_path, ANSWERS, wrap=wrap) as served:
-        yield served, stores[0]
 
 
 @pytest.mark.parametrize("operation", CASES)
