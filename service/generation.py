@@ -33,8 +33,8 @@ log = get_logger("service.generation")
 class RunningResponse:
     """One response while it runs, from `begin` to its end.
 
-    It goes on while somebody iterates `events`, and in the background whether or not; those who `follow` it see the
-    same events and change nothing.
+    It goes on while somebody iterates `events`; in the background, and with an idempotency key, whether or not. Those
+    who `follow` it see the same events and change nothing.
     """
 
     def __init__(
@@ -69,7 +69,18 @@ class RunningResponse:
     @property
     def is_kept(self) -> bool:
         """Whether others can get it by its id."""
-        return self._recorder is not None and self._is_visible
+        return self.is_written and self._is_visible
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the store has it, be it hidden."""
+        return self._recorder is not None
+
+    @property
+    def outlives_callers(self) -> bool:
+        """Whether it goes on when nobody waits for it. One with a key does: whoever lost the connection repeats the
+        request and gets the answer. A caller that cancels cannot be told from one that was cut off."""
+        return self.is_background or self.key is not None
 
     def on_settled(self, callback: Callable[["RunningResponse"], None]) -> None:
         """What to call once, when the response has ended and its last write is over."""
@@ -132,7 +143,7 @@ class RunningResponse:
 
     async def events(self) -> AsyncGenerator[ResponseEvent, None]:
         """All events, for a caller whose response this is: when the last of them closes the generator, or their task
-        is cancelled, the response is cancelled and stored as such, unless it has ended or runs in the background.
+        is cancelled, the response is cancelled and stored as such, unless it has ended or outlives its callers.
 
         Raises StoreError before the first event if the response could not be stored at all.
         """
@@ -143,7 +154,7 @@ class RunningResponse:
         finally:
             # Nothing here may wait: a closed generator gets no chance to.
             self._callers -= 1
-            if not self._callers and not self.is_background:
+            if not self._callers and not self.outlives_callers:
                 self.leave()
 
     def follow(self, after: int = -1) -> AsyncIterator[ResponseEvent]:

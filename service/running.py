@@ -47,10 +47,12 @@ class RunningResponses:
         if self._stopped:
             response.cut(STOPPED)
 
-    def find(self, owner: str, id: str) -> RunningResponse | None:
-        """A response that this owner can get by its id, or None."""
+    def find(self, owner: str, id: str, *, hidden: bool = False) -> RunningResponse | None:
+        """A response that this owner can get by its id, or None. hidden: whether it may be one that nobody can get."""
         response = self._running.get(id)
-        return response if response is not None and response.owner == owner and response.is_kept else None
+        if response is None or response.owner != owner:
+            return None
+        return response if response.is_kept or (hidden and response.is_written) else None
 
     def find_key(self, owner: str, key: str) -> RunningResponse | None:
         """The response that this owner's idempotency key has, or None."""

@@ -18,7 +18,7 @@ from answerd.v1.event_pb2 import ResponseEvent
 from answerd.v1.input_items_pb2 import ListInputItemsRequest, ListInputItemsResponse
 from answerd.v1.input_tokens_pb2 import CountInputTokensRequest, CountInputTokensResponse
 from answerd.v1.model_pb2 import GetModelRequest, ListModelsRequest, ListModelsResponse, Model
-from answerd.v1.response_pb2 import Response
+from answerd.v1.response_pb2 import Response, ResponseStatus
 from answerd.v1.responses_service_pb2_grpc import ResponsesServiceServicer
 from answerd.v1.stored_response_pb2 import (
     CancelResponseRequest,
@@ -132,13 +132,13 @@ class ResponsesServicer(ResponsesServiceServicer):
 
     async def CancelResponse(self, request: CancelResponseRequest, context: Context) -> Response:
         owner = current_call().owner
-        running = self._running.find(owner, request.id)
+        running = self._running.find(owner, request.id, hidden=True)
         if running is None:
             ended = await self._stored_response(owner, request.id)
-            if not ended.background:
+            if not (ended.background or ended.status == ResponseStatus.RESPONSE_STATUS_CANCELLED):
                 raise not_cancellable()
             return ended
-        if not running.is_background:
+        if not running.outlives_callers:
             raise not_cancellable()
         return await running.cancel()
 

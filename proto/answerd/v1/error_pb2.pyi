@@ -65,7 +65,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_RESPONSE_NOT_FOUND: _ErrorReason.ValueType  # 15
     """The response is unknown, deleted, expired or somebody else's. NOT_FOUND; HTTP 404, `code` null."""
     ERROR_REASON_NOT_CANCELLABLE: _ErrorReason.ValueType  # 16
-    """The response to cancel does not run in the background. FAILED_PRECONDITION; HTTP 400."""
+    """The response to cancel neither runs in the background nor has an idempotency key. FAILED_PRECONDITION; HTTP 400."""
     ERROR_REASON_IDEMPOTENCY_KEY_REUSED: _ErrorReason.ValueType  # 17
     """The idempotency key was used with another request. FAILED_PRECONDITION; HTTP 422."""
     ERROR_REASON_RATE_LIMIT_EXCEEDED: _ErrorReason.ValueType  # 18
@@ -123,7 +123,7 @@ ERROR_REASON_INVALID_API_KEY: ErrorReason.ValueType  # 14
 ERROR_REASON_RESPONSE_NOT_FOUND: ErrorReason.ValueType  # 15
 """The response is unknown, deleted, expired or somebody else's. NOT_FOUND; HTTP 404, `code` null."""
 ERROR_REASON_NOT_CANCELLABLE: ErrorReason.ValueType  # 16
-"""The response to cancel does not run in the background. FAILED_PRECONDITION; HTTP 400."""
+"""The response to cancel neither runs in the background nor has an idempotency key. FAILED_PRECONDITION; HTTP 400."""
 ERROR_REASON_IDEMPOTENCY_KEY_REUSED: ErrorReason.ValueType  # 17
 """The idempotency key was used with another request. FAILED_PRECONDITION; HTTP 422."""
 ERROR_REASON_RATE_LIMIT_EXCEEDED: ErrorReason.ValueType  # 18

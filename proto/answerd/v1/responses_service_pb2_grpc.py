@@ -42,7 +42,7 @@ class ResponsesServiceStub:
     first one's response for 24 hours, also while that runs and after a restart, and never generate a second one. A call
     that is refused does not use up its key; the same key with another request is IDEMPOTENCY_KEY_REUSED. If the response
     was deleted meanwhile, the repetition is RESPONSE_NOT_FOUND. A response that is not stored is kept for 24 hours for
-    such calls only. A response that several callers wait for is cancelled when the last of them leaves.
+    such calls only. A response with a key goes on when its callers leave or their deadlines pass.
 
     Every failure is a google.rpc.Status with an ErrorReason (error.proto). Any method may fail with INVALID_API_KEY,
     UNAVAILABLE, STORE_UNAVAILABLE, DEADLINE_EXCEEDED and INTERNAL.
@@ -116,7 +116,7 @@ class ResponsesServiceServicer:
     first one's response for 24 hours, also while that runs and after a restart, and never generate a second one. A call
     that is refused does not use up its key; the same key with another request is IDEMPOTENCY_KEY_REUSED. If the response
     was deleted meanwhile, the repetition is RESPONSE_NOT_FOUND. A response that is not stored is kept for 24 hours for
-    such calls only. A response that several callers wait for is cancelled when the last of them leaves.
+    such calls only. A response with a key goes on when its callers leave or their deadlines pass.
 
     Every failure is a google.rpc.Status with an ErrorReason (error.proto). Any method may fail with INVALID_API_KEY,
     UNAVAILABLE, STORE_UNAVAILABLE, DEADLINE_EXCEEDED and INTERNAL.
@@ -125,7 +125,8 @@ class ResponsesServiceServicer:
     def CreateResponse(self, request, context):
         """Generates a response and streams its events, `created` first, and `completed`, `incomplete` or `failed` last. The
         last event is sent after the response is stored, so whoever has seen it can get and continue the response. A caller
-        that cancels the call cancels the response, unless it runs in the background; then the stream ends after `created`.
+        that cancels the call cancels the response, unless it has an idempotency key, or runs in the background; then the
+        stream ends after `created`.
 
         Errors before the first event: MISSING_REQUIRED_PARAMETER, INVALID_TYPE, INVALID_VALUE, UNSUPPORTED_PARAMETER,
         UNSUPPORTED_CONTENT, MODEL_NOT_FOUND, PREVIOUS_RESPONSE_NOT_FOUND, PREVIOUS_RESPONSE_NOT_USABLE, ITEM_NOT_FOUND,
@@ -154,7 +155,8 @@ class ResponsesServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelResponse(self, request, context):
-        """Stops a background response and returns it. One that has ended is returned as it is.
+        """Stops a response that runs in the background or has an idempotency key, and returns it. One that has ended is
+        returned as it is, if it ran in the background or was cancelled.
         Errors: RESPONSE_NOT_FOUND, NOT_CANCELLABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -280,7 +282,7 @@ class ResponsesService:
     first one's response for 24 hours, also while that runs and after a restart, and never generate a second one. A call
     that is refused does not use up its key; the same key with another request is IDEMPOTENCY_KEY_REUSED. If the response
     was deleted meanwhile, the repetition is RESPONSE_NOT_FOUND. A response that is not stored is kept for 24 hours for
-    such calls only. A response that several callers wait for is cancelled when the last of them leaves.
+    such calls only. A response with a key goes on when its callers leave or their deadlines pass.
 
     Every failure is a google.rpc.Status with an ErrorReason (error.proto). Any method may fail with INVALID_API_KEY,
     UNAVAILABLE, STORE_UNAVAILABLE, DEADLINE_EXCEEDED and INTERNAL.

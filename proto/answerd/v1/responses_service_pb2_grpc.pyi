@@ -53,7 +53,7 @@ class ResponsesServiceStub:
     first one's response for 24 hours, also while that runs and after a restart, and never generate a second one. A call
     that is refused does not use up its key; the same key with another request is IDEMPOTENCY_KEY_REUSED. If the response
     was deleted meanwhile, the repetition is RESPONSE_NOT_FOUND. A response that is not stored is kept for 24 hours for
-    such calls only. A response that several callers wait for is cancelled when the last of them leaves.
+    such calls only. A response with a key goes on when its callers leave or their deadlines pass.
 
     Every failure is a google.rpc.Status with an ErrorReason (error.proto). Any method may fail with INVALID_API_KEY,
     UNAVAILABLE, STORE_UNAVAILABLE, DEADLINE_EXCEEDED and INTERNAL.
@@ -66,7 +66,8 @@ class ResponsesServiceStub:
     CreateResponse: _grpc.UnaryStreamMultiCallable[_create_response_pb2.CreateResponseRequest, _event_pb2.ResponseEvent]
     """Generates a response and streams its events, `created` first, and `completed`, `incomplete` or `failed` last. The
     last event is sent after the response is stored, so whoever has seen it can get and continue the response. A caller
-    that cancels the call cancels the response, unless it runs in the background; then the stream ends after `created`.
+    that cancels the call cancels the response, unless it has an idempotency key, or runs in the background; then the
+    stream ends after `created`.
 
     Errors before the first event: MISSING_REQUIRED_PARAMETER, INVALID_TYPE, INVALID_VALUE, UNSUPPORTED_PARAMETER,
     UNSUPPORTED_CONTENT, MODEL_NOT_FOUND, PREVIOUS_RESPONSE_NOT_FOUND, PREVIOUS_RESPONSE_NOT_USABLE, ITEM_NOT_FOUND,
@@ -83,7 +84,8 @@ class ResponsesServiceStub:
     Errors: RESPONSE_NOT_FOUND.
     """
     CancelResponse: _grpc.UnaryUnaryMultiCallable[_stored_response_pb2.CancelResponseRequest, _response_pb2.Response]
-    """Stops a background response and returns it. One that has ended is returned as it is.
+    """Stops a response that runs in the background or has an idempotency key, and returns it. One that has ended is
+    returned as it is, if it ran in the background or was cancelled.
     Errors: RESPONSE_NOT_FOUND, NOT_CANCELLABLE.
     """
     StreamResponse: _grpc.UnaryStreamMultiCallable[_stored_response_pb2.StreamResponseRequest, _event_pb2.ResponseEvent]
@@ -121,7 +123,7 @@ class ResponsesServiceAsyncStub(ResponsesServiceStub):
     first one's response for 24 hours, also while that runs and after a restart, and never generate a second one. A call
     that is refused does not use up its key; the same key with another request is IDEMPOTENCY_KEY_REUSED. If the response
     was deleted meanwhile, the repetition is RESPONSE_NOT_FOUND. A response that is not stored is kept for 24 hours for
-    such calls only. A response that several callers wait for is cancelled when the last of them leaves.
+    such calls only. A response with a key goes on when its callers leave or their deadlines pass.
 
     Every failure is a google.rpc.Status with an ErrorReason (error.proto). Any method may fail with INVALID_API_KEY,
     UNAVAILABLE, STORE_UNAVAILABLE, DEADLINE_EXCEEDED and INTERNAL.
@@ -131,7 +133,8 @@ class ResponsesServiceAsyncStub(ResponsesServiceStub):
     CreateResponse: _aio.UnaryStreamMultiCallable[_create_response_pb2.CreateResponseRequest, _event_pb2.ResponseEvent]  # type: ignore[assignment]
     """Generates a response and streams its events, `created` first, and `completed`, `incomplete` or `failed` last. The
     last event is sent after the response is stored, so whoever has seen it can get and continue the response. A caller
-    that cancels the call cancels the response, unless it runs in the background; then the stream ends after `created`.
+    that cancels the call cancels the response, unless it has an idempotency key, or runs in the background; then the
+    stream ends after `created`.
 
     Errors before the first event: MISSING_REQUIRED_PARAMETER, INVALID_TYPE, INVALID_VALUE, UNSUPPORTED_PARAMETER,
     UNSUPPORTED_CONTENT, MODEL_NOT_FOUND, PREVIOUS_RESPONSE_NOT_FOUND, PREVIOUS_RESPONSE_NOT_USABLE, ITEM_NOT_FOUND,
@@ -148,7 +151,8 @@ class ResponsesServiceAsyncStub(ResponsesServiceStub):
     Errors: RESPONSE_NOT_FOUND.
     """
     CancelResponse: _aio.UnaryUnaryMultiCallable[_stored_response_pb2.CancelResponseRequest, _response_pb2.Response]  # type: ignore[assignment]
-    """Stops a background response and returns it. One that has ended is returned as it is.
+    """Stops a response that runs in the background or has an idempotency key, and returns it. One that has ended is
+    returned as it is, if it ran in the background or was cancelled.
     Errors: RESPONSE_NOT_FOUND, NOT_CANCELLABLE.
     """
     StreamResponse: _aio.UnaryStreamMultiCallable[_stored_response_pb2.StreamResponseRequest, _event_pb2.ResponseEvent]  # type: ignore[assignment]
@@ -185,7 +189,7 @@ class ResponsesServiceServicer(metaclass=_abc_1.ABCMeta):
     first one's response for 24 hours, also while that runs and after a restart, and never generate a second one. A call
     that is refused does not use up its key; the same key with another request is IDEMPOTENCY_KEY_REUSED. If the response
     was deleted meanwhile, the repetition is RESPONSE_NOT_FOUND. A response that is not stored is kept for 24 hours for
-    such calls only. A response that several callers wait for is cancelled when the last of them leaves.
+    such calls only. A response with a key goes on when its callers leave or their deadlines pass.
 
     Every failure is a google.rpc.Status with an ErrorReason (error.proto). Any method may fail with INVALID_API_KEY,
     UNAVAILABLE, STORE_UNAVAILABLE, DEADLINE_EXCEEDED and INTERNAL.
@@ -199,7 +203,8 @@ class ResponsesServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_event_pb2.ResponseEvent], _abc.AsyncIterator[_event_pb2.ResponseEvent]]:
         """Generates a response and streams its events, `created` first, and `completed`, `incomplete` or `failed` last. The
         last event is sent after the response is stored, so whoever has seen it can get and continue the response. A caller
-        that cancels the call cancels the response, unless it runs in the background; then the stream ends after `created`.
+        that cancels the call cancels the response, unless it has an idempotency key, or runs in the background; then the
+        stream ends after `created`.
 
         Errors before the first event: MISSING_REQUIRED_PARAMETER, INVALID_TYPE, INVALID_VALUE, UNSUPPORTED_PARAMETER,
         UNSUPPORTED_CONTENT, MODEL_NOT_FOUND, PREVIOUS_RESPONSE_NOT_FOUND, PREVIOUS_RESPONSE_NOT_USABLE, ITEM_NOT_FOUND,
@@ -234,7 +239,8 @@ class ResponsesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _stored_response_pb2.CancelResponseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_response_pb2.Response, _abc.Awaitable[_response_pb2.Response]]:
-        """Stops a background response and returns it. One that has ended is returned as it is.
+        """Stops a response that runs in the background or has an idempotency key, and returns it. One that has ended is
+        returned as it is, if it ran in the background or was cancelled.
         Errors: RESPONSE_NOT_FOUND, NOT_CANCELLABLE.
         """
 

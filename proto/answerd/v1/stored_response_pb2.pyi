@@ -97,14 +97,14 @@ Global___DeleteResponseResponse: _TypeAlias = DeleteResponseResponse  # noqa: Y0
 
 @_typing.final
 class CancelResponseRequest(_message.Message):
-    """The request to stop a background response."""
+    """The request to stop a response that goes on by itself."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Identifier of the response. Required. Errors: RESPONSE_NOT_FOUND, also if it is somebody else's;
-    NOT_CANCELLABLE if it does not run in the background.
+    NOT_CANCELLABLE if it neither runs in the background nor has an idempotency key.
     """
     def __init__(
         self,
