@@ -123,12 +123,26 @@ def add_keys(connection: Connection) -> None:
         connection.execute(statement)
 
 
+KEY_COUNT = (
+    "ALTER TABLE totals ADD COLUMN keys INTEGER NOT NULL DEFAULT 0",
+    "UPDATE totals SET keys = (SELECT count(*) FROM keys)",
+    "CREATE TRIGGER key_added AFTER INSERT ON keys BEGIN UPDATE totals SET keys = keys + 1; END",
+    "CREATE TRIGGER key_removed AFTER DELETE ON keys BEGIN UPDATE totals SET keys = keys - 1; END",
+)
+
+
+def count_keys(connection: Connection) -> None:
+    for statement in KEY_COUNT:
+        connection.execute(statement)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     create_first_schema,
     add_event_segments,
     add_item_index,
     add_secret,
     add_keys,
+    count_keys,
 )
 
 

@@ -18,6 +18,7 @@ class Bounds:
     """How much is kept. Unfinished records, and what they descend from, are kept whatever the bounds say.
 
     `max_bytes` bounds the contents (requests, responses and their compressed events); the file is somewhat larger.
+    `max_records` bounds the idempotency keys, too: beyond it the oldest of those whose records are gone go.
     """
 
     max_age_seconds: int = 30 * SECONDS_A_DAY

@@ -114,6 +114,8 @@ class SqliteStore:
             if retention.exceeds(connection, self._bounds):
                 retention.expire(connection, now)
                 retention.shrink(connection, self._bounds)
+            if key is not None:
+                keys.shrink(connection, self._bounds.max_records, now)
 
     def _update(
         self,
@@ -163,6 +165,7 @@ class SqliteStore:
             before = records.counts(connection).records
             retention.expire(connection, self._clock())
             retention.shrink(connection, self._bounds)
+            keys.shrink(connection, self._bounds.max_records, self._clock())
             return before - records.counts(connection).records
 
     def _counts(self) -> Counts:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from service.store import AnsweredKey, Bounds, Record, SqliteStore
 from tests.service.store.model import FakeClock
@@ -57,3 +60,55 @@ async def test_a_hidden_record_is_found_by_nobody_but_its_replay(store: SqliteSt
     clock.now = 1050
     assert await store.sweep() == 1
     assert (await store.counts()).bytes == 0
+
+
+def number(n: int) -> tuple[Record, AnsweredKey]:
+    """The n-th of many records that have keys."""
+    id = f"resp_{n:02}"
+    return Record(id, "alice", 1000 + n, b"hello"), AnsweredKey(f"key {n:02}", b"hash", id, expires_at=9000 + n)
+
+
+async def kept(store: SqliteStore, count: int) -> list[int]:
+    return [n for n in range(count) if await store.find_key("alice", f"key {n:02}") is not None]
+
+
+@pytest.fixture
+async def small(tmp_path: Path, clock: FakeClock) -> AsyncIterator[SqliteStore]:
+    """A store for four records."""
+    store = await SqliteStore.open(tmp_path / "small.db", Bounds(max_records=4), clock)
+    yield store
+    await store.close()
+
+
+async def test_keys_of_records_that_are_gone_are_as_many_as_records_may_be(small: SqliteStore) -> None:
+    for n in range(9):
+        record, key = number(n)
+        await small.create(record, key=key)
+        await small.delete("alice", record.id)
+    assert await kept(small, 9) == [5, 6, 7, 8]
+
+
+async def test_a_key_does_not_go_before_its_record(small: SqliteStore, clock: FakeClock) -> None:
+    for n in range(9):
+        record, key = number(n)
+        await small.create(record, key=key)
+        if n > 5:
+            await small.delete("alice", record.id)
+    # Six still run, whatever the bound.
+    assert await kept(small, 9) == [0, 1, 2, 3, 4, 5, 8]
+    for n in range(6):
+        await small.finish(f"resp_{n:02}", "completed", b"out")
+    await small.sweep()
+    assert [record for record in range(9) if await small.get("alice", f"resp_{record:02}")] == [2, 3, 4, 5]
+    assert await kept(small, 9) == [2, 3, 4, 5]
+
+
+async def test_a_key_that_is_used_again_counts_once(small: SqliteStore, clock: FakeClock) -> None:
+    await small.create(number(0)[0], key=replace(number(0)[1], expires_at=1001))
+    clock.now = 1002
+    for n in range(1, 4):
+        record, key = number(n)
+        await small.create(record, key=key)
+        await small.delete("alice", record.id)
+    await small.create(replace(ROOT, id="resp_again"), key=replace(number(0)[1], response_id="resp_again"))
+    assert await kept(small, 4) == [0, 1, 2, 3]
