@@ -1,6 +1,6 @@
 """Reads the body of POST /v1/responses: the message for the service, and what concerns HTTP alone.
 
-It knows the other spellings of keys, and the keys that OpenAI has and this server has not.
+It knows the other spellings of keys.
 """
 
 from __future__ import annotations
@@ -12,29 +12,14 @@ from typing import Any, NamedTuple
 from google.protobuf.message import Message
 
 from answerd.v1.create_response_pb2 import CreateResponseRequest
-from facade.errors import ApiError
-from facade.reader import invalid_type, invalid_value, read_field, unknown
+from facade.reader import invalid_type, invalid_value, read_field, refuse, unknown
 from facade.shapes import shape_of
+from facade.unsupported import KEYS
 
 CHUNKS = "chunks"
 # Of the contract alone: the WebSocket mode sets it itself.
 NOT_IN_JSON = frozenset({"unstored_parent_id"})
 KNOWN = frozenset(shape_of(CreateResponseRequest.DESCRIPTOR).fields) - NOT_IN_JSON
-
-# Of OpenAI, without a counterpart here.
-UNSUPPORTED = frozenset(
-    {
-        "conversation",
-        "prompt",
-        "prompt_cache_retention",
-        "prompt_cache_options",
-        "context_management",
-        "moderation",
-        "image",
-        "access_programs",
-        "background_options",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -100,22 +85,11 @@ def read_keys(
         if beside is not None and key in beside:
             beside[key](value, key)
         elif key not in known:
-            _refuse(key, value)
+            refuse(key, value, KEYS, key)
         elif value is not None:
             _read(key, value, message)
             keys.append(key)
     return tuple(keys)
-
-
-def _refuse(key: str, value: object) -> None:
-    if key not in UNSUPPORTED:
-        raise unknown(key)
-    if value is not None:
-        raise unsupported(key)
-
-
-def unsupported(key: str) -> ApiError:
-    return ApiError("UNSUPPORTED_PARAMETER", f"Unsupported parameter: '{key}' is not supported by this server.", key)
 
 
 def _read(key: str, value: Any, message: Message) -> None:
@@ -168,6 +142,11 @@ def _check_stream_options(value: object, key: str) -> None:
         _check_stream(option, f"{key}.{name}")
 
 
+def _check_tier(value: object, key: str) -> None:
+    if value is not None:
+        read_field(value, CreateResponseRequest(), key, key)
+
+
 def _check_stream_format(value: object, key: str) -> None:
     if value is None:
         return
@@ -183,3 +162,5 @@ HTTP_KEYS: Mapping[str, Callable[[object, str], None]] = {
     "stream_options": _check_stream_options,
     "stream_format": _check_stream_format,
 }
+# A hint that the contract has no field for where a conversation is compacted.
+COMPACT_HINTS: Mapping[str, Callable[[object, str], None]] = {"service_tier": _check_tier}

@@ -9,6 +9,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from facade.unsupported import TYPES
+
 # Keys whose absence the contract cannot show to the service, since an empty value looks the same.
 REQUIRED: Mapping[str, tuple[str, ...]] = {
     "MessageItem": ("role", "content"),
@@ -43,7 +45,7 @@ OTHER_MEDIA = frozenset({"image_url", "input_audio", "audio", "audio_url", "vide
 
 def reason_of_tag(message: str, tag: str) -> str:
     """Why a `type` that names no field of `message` is refused."""
-    if message == "Tool":
+    if message == "Tool" or tag in TYPES.get(message, ()):
         return "UNSUPPORTED_PARAMETER"
     return "UNSUPPORTED_CONTENT" if message == "ContentPart" and tag in OTHER_MEDIA else "INVALID_VALUE"
 

@@ -26,7 +26,7 @@ from answerd.v1.stored_response_pb2 import (
 from facade.blame import clients_words
 from facade.body import read_body
 from facade.client import ServiceClient
-from facade.create_request import CreateRequest, read_create_request, read_keys
+from facade.create_request import COMPACT_HINTS, CreateRequest, read_create_request, read_keys
 from facade.drain import Drain
 from facade.errors import NO_RETRY, REASON_OF_CODE, ApiError
 from facade.events import EventWriter
@@ -118,7 +118,7 @@ class Handlers:
     async def compact_response(self, request: web.Request) -> web.Response:
         """POST /v1/responses/compact"""
         message = CompactResponseRequest()
-        keys = await self._read(request, lambda body: read_keys(body, message))
+        keys = await self._read(request, lambda body: read_keys(body, message, COMPACT_HINTS))
         with clients_words(keys):
             reply = await self._client.compact(message, metadata_of(request))
         request[NOTES].update(input_tokens=reply.usage.input_tokens, output_tokens=reply.usage.output_tokens)

@@ -6,7 +6,7 @@ that is the service's part, and the same for clients over gRPC.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from facade.dialect import IGNORED, LENIENT, NESTED, REQUIRED, REWRITES, json_text, reason_of_tag
 from facade.errors import ApiError
 from facade.shapes import Choices, Field, Kind, Shape, Type, shape_of
+from facade.unsupported import PARTS, Quiet, asks_for_nothing, unsupported
 
 _Message = TypeVar("_Message", bound=Message)
 
@@ -48,6 +49,14 @@ def missing(path: str) -> ApiError:
 
 def unknown(path: str) -> ApiError:
     return ApiError("UNKNOWN_PARAMETER", f"Unknown parameter: '{path}'.", path)
+
+
+def refuse(key: str, value: object, quiet: Mapping[str, Quiet], path: str) -> None:
+    """Raises ApiError for a key that has no place, unless it is one of `quiet` with a value that asks for nothing."""
+    if key not in quiet:
+        raise unknown(path)
+    if not asks_for_nothing(value, quiet[key]):
+        raise unsupported(path)
 
 
 def invalid_type(path: str, expected: str, value: object) -> ApiError:
@@ -87,15 +96,16 @@ def _read(value: object, into: Message, shape: Shape, path: str) -> None:
 def _read_object(value: object, into: Message, shape: Shape, path: str) -> None:
     if not isinstance(value, dict):
         raise invalid_type(path, "an object", value)
-    ignored = IGNORED.get(shape.name, frozenset())
+    ignored, quiet = IGNORED.get(shape.name, frozenset()), PARTS.get(shape.name, {})
     for key, inner in value.items():
         # Clients send back what they received with every key their own classes have; null says nothing.
         if inner is None or key in ignored:
             continue
         field = shape.fields.get(key)
         if field is None:
-            raise unknown(f"{path}.{key}")
-        _read_field(inner, into, field, f"{path}.{key}")
+            refuse(key, inner, quiet, f"{path}.{key}")
+        else:
+            _read_field(inner, into, field, f"{path}.{key}")
     for key in REQUIRED.get(shape.name, ()):
         if value.get(key) is None:
             raise missing(f"{path}.{key}")

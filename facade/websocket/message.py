@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from answerd.v1.create_response_pb2 import CreateResponseRequest
-from facade.create_request import CreateRequest, read_keys, unsupported
+from facade.create_request import CreateRequest, read_keys
 from facade.errors import ApiError
 from facade.reader import invalid_type, invalid_value, missing
+from facade.unsupported import unsupported
 
 CREATE = "response.create"
 STEER = "response.steer"

@@ -247,9 +247,8 @@ def test_what_readme_says_is_unsupported_is_refused_by_name(terminal: Terminal, 
     wrong = []
     for name, body in asked:
         reply = post(terminal, server, body)
-        place = code(name).removeprefix("input[].") if "[]" not in name else "input[0]"
         error = reply.get("error", {})
-        if error.get("code") != "unsupported_parameter" or not str(error.get("param")).startswith(place):
+        if error.get("code") != "unsupported_parameter" or not str(error.get("param")).startswith(code(name)):
             wrong.append((name, reply))
     assert wrong == []
 
@@ -262,12 +261,13 @@ def test_what_readme_says_is_without_effect_is_taken(terminal: Terminal, server:
         "safety_identifier": "s",
         "prompt_cache_key": "k",
         "text": {"verbosity": "low"},
-        "reasoning": {"summary": "auto"},
+        "reasoning": {"summary": "auto", "generate_summary": "auto"},
         "stream_options": {"include_obfuscation": True},
     }
     is_ended(post(terminal, server, {"input": "hi", "max_tokens": 2} | sampling | hints))
     section = README.sections["What is not there yet"].replace("\n", " ")
-    paths = {f"{key}.{next(iter(value))}" if isinstance(value, dict) else key for key, value in hints.items()}
+    paths = {f"{key}.{inner}" for key, value in hints.items() if isinstance(value, dict) for inner in value}
+    paths |= {key for key, value in hints.items() if not isinstance(value, dict)}
     [listed] = re.findall(r"Taken without effect, because they are hints: (.*?)\.(?: |$)", section)
     assert set(re.findall(r"`([^`]+)`", listed)) == paths
 

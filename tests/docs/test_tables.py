@@ -8,7 +8,7 @@ import pytest
 
 from answerd.v1.responses_service_pb2 import DESCRIPTOR as CONTRACT
 from common.settings import settings_table
-from facade import create_request
+from facade import create_request, unsupported
 from facade.errors import RULES, SERVICE_RULES
 from inference.gguf.block_types import SUPPORTED_TYPES
 from inference.gguf.families import FAMILIES
@@ -81,10 +81,22 @@ def test_every_command_of_make_stands_in_contributing() -> None:
 
 def test_every_unsupported_parameter_stands_in_readme() -> None:
     shown = [code(name) for name, _ in table(README.sections[NOT_THERE], "parameter")]
-    of_http = {*create_request.UNSUPPORTED}
+    thinking = {f"reasoning.{key}" for key in unsupported.PARTS["ReasoningConfig"]}
+    of_http = {*unsupported.KEYS, *thinking} - hints()
     assert shown[: len(UNSUPPORTED)] == [row.name for row in UNSUPPORTED]
     assert set(shown[len(UNSUPPORTED) :]) == of_http
     assert len(shown) == len(set(shown))
+
+
+def test_every_part_that_is_unsupported_stands_in_readme() -> None:
+    [listed] = re.findall(r"\nSo are, by .* the\nkeys (.*?)\. ", README.sections[NOT_THERE], re.DOTALL)
+    parts = {name: keys for name, keys in unsupported.PARTS.items() if name not in ("ReasoningConfig", "InputFile")}
+    assert set(re.findall(r"`(\w+)`", listed)) == {key for keys in parts.values() for key in keys}
+
+
+def hints() -> set[str]:
+    [listed] = re.findall(r"because they are hints: (.*?)\.\n", README.sections[NOT_THERE], re.DOTALL)
+    return set(re.findall(r"`([\w.]+)`", listed))
 
 
 def test_every_other_spelling_stands_in_readme() -> None:

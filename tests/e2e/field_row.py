@@ -63,6 +63,11 @@ def hint(name: str, value: object, echo: object = None) -> Row:
     return Row(name, _body(name, value), idle=True, hint=True, echoed=_echo(name, echo or value))
 
 
+def quiet(name: str, value: object) -> Row:
+    """It asks for what is so anyway, and would be refused with another value."""
+    return Row(name, _body(name, value), idle=True)
+
+
 def shown(name: str, value: object, *tests: str, echo: object = None, **beside: object) -> Row:
     """What it does is seen elsewhere; here it is taken, and echoed where the response has the key."""
     return Row(name, _body(name, value), beside, echoed=_echo(name, echo or value), shown=tests)

@@ -14,6 +14,7 @@ from tests.e2e.field_row import (
     logprobs,
     messages,
     prompt,
+    quiet,
     refused,
     shown,
     unfinished,
@@ -92,6 +93,23 @@ INPUT = (
     refused("input (a picture)", said("user", {"type": "input_image", "image_url": "data:,"}), MEDIA, PART),
     refused("input (a file)", said("user", {"type": "input_file", "file_data": "x"}), MEDIA, PART),
     refused("input (a video)", said("user", {"type": "input_video", "video_url": "x"}), MEDIA, PART),
+    *(
+        refused(f"input (a call's {key})", [{**CALL, key: value}, OUTPUT], param=f"input[0].{key}")
+        for key, value in (("caller", {"type": "program", "caller_id": "p"}), ("namespace", "n"), ("async", True))
+    ),
+    *(
+        refused(f"input (an output's {key})", [CALL, {**OUTPUT, key: value}], param=f"input[1].{key}")
+        for key, value in (("caller", {"type": "program", "caller_id": "p"}), ("namespace", "n"), ("name", "look_up"))
+    ),
+    refused(
+        "input (a breakpoint of a cache)",
+        said("user", {**TEXT, "prompt_cache_breakpoint": {"mode": "explicit"}}),
+        param=f"{PART}.prompt_cache_breakpoint",
+    ),
+    refused(
+        "input (a file in detail)", said("user", {"type": "input_file", "file_id": "x", "detail": "low"}), MEDIA, PART
+    ),
+    refused("input (a call of a hosted tool)", [{"type": "web_search_call", "id": "ws_1"}], param="input[0]"),
     refused("input (an unknown item)", [{"type": "acme:x"}], "invalid_value", "input[0].type"),
     refused("input (an unknown key)", said("user", TEXT, knows=1), "unknown_parameter", "input[0].knows"),
     honoured("messages", [{"role": "user", "content": "Something else."}]),
@@ -169,7 +187,15 @@ REASONING = (
     shown("reasoning_effort", "high", THINKING),
     shown("enable_thinking", True, THINKING),
     *(hint(f"reasoning.summary ({word})", word) for word in ("auto", "concise", "detailed")),
-    *(refused(f"reasoning.{key}", "auto", "unknown_parameter") for key in ("context", "mode", "generate_summary")),
+    *(
+        Row(f"reasoning.generate_summary ({word})", {"reasoning": {"generate_summary": word}}, idle=True, hint=True)
+        for word in ("auto", "concise", "detailed")
+    ),
+    quiet("reasoning.context (auto)", "auto"),
+    *(refused(f"reasoning.context ({word})", word) for word in ("current_turn", "all_turns")),
+    quiet("reasoning.mode (standard)", "standard"),
+    refused("reasoning.mode", "pro"),
+    refused("reasoning.depth", 1, "unknown_parameter"),
     shown(
         "include (thoughts)",
         ["reasoning.encrypted_content"],
@@ -181,10 +207,14 @@ AT_MOST = "tests/service/test_tools.py::test_at_most_so_many_calls_are_made"
 MADE = "tests/service/test_tools.py::test_required_and_named_calls_are_made_and_valid"
 LIMIT = "tests/service/test_tools.py::test_allowed_tools_are_a_hard_limit_while_all_stay_in_the_prompt"
 OFFERED: Json = {"tools": [TOOL]}
+PLAIN: Json = {"allowed_callers": ["direct"], "defer_loading": False, "async": False}
+MORE: Json = {"allowed_callers": ["programmatic"], "output_schema": {}, "defer_loading": True, "async": True}
 TOOLS = (
     honoured("tools", [TOOL], prompt),
     honoured("tools (of chat clients)", [CHAT_TOOL], prompt, echo=[TOOL]),
     refused("tools (a hosted one)", [{"type": "web_search"}], param="tools[0]"),
+    honoured("tools (that ask for nothing more)", [{**TOOL, **PLAIN}], prompt, echo=[TOOL]),
+    *(refused(f"tools ({key})", [{**TOOL, key: value}], param=f"tools[0].{key}") for key, value in MORE.items()),
     shown("tool_choice (required)", "required", MADE, **OFFERED),
     shown("tool_choice (a name)", {"type": "function", "name": "look_up"}, MADE, **OFFERED),
     shown("tool_choice (some)", {**SOME, "mode": "required"}, LIMIT, **OFFERED),
@@ -193,6 +223,7 @@ TOOLS = (
         "none",
         "tests/service/test_tools.py::test_without_tools_and_with_none_a_call_is_text",
     ),
+    refused("tool_choice (a hosted one)", {"type": "file_search"}, param="tool_choice"),
     refused("tool_choice (without tools)", "required", "invalid_value"),
     echoed("tool_choice (auto)", "auto"),
     shown("parallel_tool_calls", False, AT_MOST),
@@ -223,13 +254,20 @@ NOT_HERE = (
     ),
     refused("conversation", "conv_1"),
     refused("prompt", {"id": "pmpt_1"}),
+    quiet("prompt_cache_retention (in memory)", "in_memory"),
     refused("prompt_cache_retention", "24h"),
-    refused("prompt_cache_options", {}),
-    refused("context_management", []),
-    refused("moderation", {}),
-    refused("image", {}),
-    refused("access_programs", []),
-    refused("background_options", {}),
+    quiet("prompt_cache_options (none)", {}),
+    refused("prompt_cache_options", {"mode": "explicit"}),
+    quiet("context_management (none)", []),
+    refused("context_management", [{"type": "compaction"}]),
+    refused("moderation", {"model": "omni-moderation-latest"}),
+    quiet("image (none)", {}),
+    refused("image", {"context_compression": "enabled"}),
+    quiet("access_programs (none)", {}),
+    refused("access_programs", {"cyber": "daybreak_blue"}),
+    quiet("background_options (none)", {}),
+    refused("background_options", {"completion_window": "8h"}),
+    refused("personality", "friendly"),
     refused(UNKNOWN, 1, "unknown_parameter"),
 )
 

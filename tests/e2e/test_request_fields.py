@@ -23,9 +23,10 @@ from answerd.v1.reasoning_pb2 import ReasoningConfig
 from answerd.v1.text_pb2 import TextConfig, TextFormat
 from answerd.v1.tool_choice_pb2 import ToolChoice
 from answerd.v1.tool_pb2 import FunctionTool
-from facade.create_request import ALIASES, HTTP_KEYS, KNOWN, UNSUPPORTED, read_create_request
+from facade.create_request import ALIASES, HTTP_KEYS, KNOWN, read_create_request
 from facade.errors import ApiError
 from facade.shapes import shape_of
+from facade.unsupported import KEYS, PARTS
 from tests.docs.markdown import Page
 from tests.e2e.api import Api
 from tests.e2e.field_row import Json, Row, prompt, text
@@ -160,7 +161,12 @@ def test_every_row_shows_something_and_the_tests_that_it_names_are_there() -> No
 
 
 def test_every_key_has_a_row() -> None:
-    assert {row.key for row in ROWS} - {UNKNOWN} == {*KNOWN, *ALIASES, *HTTP_KEYS, *UNSUPPORTED}
+    assert {row.key for row in ROWS} - {UNKNOWN} == {*KNOWN, *ALIASES, *HTTP_KEYS, *KEYS}
+
+
+def test_every_part_that_only_others_know_has_a_row() -> None:
+    told = json.dumps([row.says for row in ROWS])
+    assert [key for keys in PARTS.values() for key in keys if f'"{key}"' not in told] == []
 
 
 @pytest.mark.parametrize("message", [Item, ContentPart, TextConfig, TextFormat, ReasoningConfig, FunctionTool, Grammar])

@@ -16,7 +16,13 @@ from tests.support.replies import CheckedAsyncTransport
 
 async def test_a_conversation_is_compacted(service: FakeService, url: str, http: aiohttp.ClientSession) -> None:
     service.compacted = scripts.compacted()
-    body = {"model": "tiny", "messages": "hi", "instructions": "be brief", "prompt_cache_key": "k"}
+    body = {
+        "model": "tiny",
+        "messages": "hi",
+        "instructions": "be brief",
+        "prompt_cache_key": "k",
+        "service_tier": "flex",
+    }
     async with http.post(f"{url}/v1/responses/compact", json=body) as reply:
         made = await reply.json()
     assert list(made) == ["id", "object", "created_at", "output", "usage"]
@@ -53,6 +59,12 @@ async def test_what_comes_back_can_be_sent_in_again(
         ({"input": "hi", "temperature": 1, "model": "m"}, "temperature", "unknown_parameter"),
         ({"input": [{"type": "compaction"}], "model": "m"}, "input[0].encrypted_content", "missing_required_parameter"),
         ({"input": "hi", "model": 7}, "model", "invalid_type"),
+        ({"input": "hi", "model": "m", "service_tier": "slow"}, "service_tier", "invalid_value"),
+        (
+            {"input": "hi", "model": "m", "prompt_cache_retention": "24h"},
+            "prompt_cache_retention",
+            "unsupported_parameter",
+        ),
     ],
 )
 async def test_a_request_of_the_wrong_form_is_refused(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from facade.create_request import UNSUPPORTED
+from facade.unsupported import KEYS
 from tests.facade.reading import refusal
 
 FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -84,6 +84,22 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
         "response_format.zzz",
     ),
     "a hosted tool": ({"tools": [{"type": "web_search"}]}, "UNSUPPORTED_PARAMETER", "tools[0]"),
+    "a hosted tool that has to be called": (
+        {"tool_choice": {"type": "web_search_preview"}},
+        "UNSUPPORTED_PARAMETER",
+        "tool_choice",
+    ),
+    "a call of a hosted tool": (
+        {"input": [{"type": "web_search_call", "id": "ws_1", "status": "completed"}]},
+        "UNSUPPORTED_PARAMETER",
+        "input[0]",
+    ),
+    "a key within that only others know": ({"reasoning": {"mode": "pro"}}, "UNSUPPORTED_PARAMETER", "reasoning.mode"),
+    "0 for false": (
+        {"tools": [{"type": "function", "name": "f", "async": 0}]},
+        "UNSUPPORTED_PARAMETER",
+        "tools[0].async",
+    ),
     "an unknown choice of tools": ({"tool_choice": "perhaps"}, "INVALID_VALUE", "tool_choice"),
     "an unknown include": ({"include": ["everything"]}, "INVALID_VALUE", "include[0]"),
     "a bias for no token": ({"logit_bias": {"the": 1}}, "INVALID_VALUE", "logit_bias.the"),
@@ -110,6 +126,6 @@ def test_a_fault_is_refused_with_its_path(name: str) -> None:
     assert refusal(body) == (reason, param)
 
 
-@pytest.mark.parametrize("key", sorted(UNSUPPORTED))
+@pytest.mark.parametrize("key", sorted(KEYS))
 def test_what_only_openai_has_is_refused_by_name(key: str) -> None:
     assert refusal({key: "x"}) == ("UNSUPPORTED_PARAMETER", key)

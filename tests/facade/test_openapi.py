@@ -18,7 +18,7 @@ from common.settings import Settings
 from facade import VERSION
 from facade.app import make_app
 from facade.client import ServiceClient, open_channel
-from facade.create_request import ALIASES, HTTP_KEYS, KNOWN
+from facade.create_request import ALIASES, COMPACT_HINTS, HTTP_KEYS, KNOWN
 from facade.documents import openapi_document
 from facade.drain import Drain
 from facade.errors import RULES
@@ -108,10 +108,13 @@ def test_the_keys_of_a_request_are_those_that_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("CountInputTokens", CountInputTokensRequest), ("CompactResponse", CompactResponseRequest)]
+    ("name", "message", "beside"),
+    [("CountInputTokens", CountInputTokensRequest, {}), ("CompactResponse", CompactResponseRequest, COMPACT_HINTS)],
 )
-def test_the_keys_of_requests_about_input_are_those_that_are_read(name: str, message: type[Message]) -> None:
-    known = {field.name for field in message.DESCRIPTOR.fields}
+def test_the_keys_of_requests_about_input_are_those_that_are_read(
+    name: str, message: type[Message], beside: dict[str, Any]
+) -> None:
+    known = {field.name for field in message.DESCRIPTOR.fields} | beside.keys()
     spelled = {key for key, alias in ALIASES.items() if alias.target[0] in known}
     assert SCHEMAS[name]["properties"].keys() == known | spelled
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import orjson
 import pytest
 from google.protobuf.message import Message
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 
 from answerd.v1 import (
     compaction_pb2,
@@ -19,14 +19,19 @@ from answerd.v1 import (
     item_pb2,
     logprob_pb2,
     model_pb2,
+    reasoning_pb2,
     response_pb2,
+    text_pb2,
+    tool_choice_pb2,
+    tool_pb2,
     usage_pb2,
 )
 from answerd.v1.event_pb2 import ResponseEvent
 from facade.documents import openapi_document
 from facade.events import OPEN_RESPONSES_TYPES, TYPES, EventWriter
 from facade.shapes import shape_of
-from facade.writer import write_message
+from facade.unsupported import PARTS
+from facade.writer import write_message, write_response
 from tests.facade import scripts
 from tests.support.openresponses import SCHEMAS as OPEN_RESPONSES
 from tests.support.sse import parse_frame
@@ -56,6 +61,15 @@ MESSAGES: dict[str, tuple[type[Message], set[str]]] = {
     "UrlCitation": (content_pb2.UrlCitation, {"type"}),
     "LogProb": (logprob_pb2.LogProb, set()),
     "TopLogProb": (logprob_pb2.TopLogProb, set()),
+    "FunctionTool": (tool_pb2.FunctionTool, {"type"}),
+    "FunctionChoice": (tool_choice_pb2.FunctionToolChoice, {"type"}),
+    "AllowedTools": (tool_choice_pb2.AllowedTools, {"type"}),
+    "AllowedToolsParam": (tool_choice_pb2.AllowedTools, {"type"}),
+    "TextConfig": (text_pb2.TextConfig, set()),
+    "TextConfigParam": (text_pb2.TextConfig, set()),
+    "JsonSchemaFormat": (text_pb2.JsonSchemaFormat, {"type"}),
+    "ReasoningConfig": (reasoning_pb2.ReasoningConfig, set()),
+    "ReasoningConfigParam": (reasoning_pb2.ReasoningConfig, set(PARTS["ReasoningConfig"])),
     "InputItemList": (input_items_pb2.ListInputItemsResponse, {"object"}),
     "CompactedResponse": (compaction_pb2.CompactedResponse, {"object"}),
     "Model": (model_pb2.Model, {"object"}),
@@ -105,6 +119,9 @@ def test_an_event_has_the_keys_of_its_message_and_all_are_required(name: str) ->
         ("Reasoning", "ReasoningBody"),
         ("Compaction", "CompactionBody"),
         ("OutputText", "OutputTextContent"),
+        ("FunctionTool", "FunctionTool"),
+        ("AllowedTools", "AllowedToolChoice"),
+        ("ReasoningConfig", "Reasoning"),
         ("LogProb", "LogProb"),
         ("CompactedResponse", "CompactResource"),
     ],
@@ -119,6 +136,53 @@ def test_the_events_that_are_written_are_as_described(dialect: Dialect) -> None:
     writer = EventWriter(dialect)
     for event in [event for script in [*played, scripts.function_call("{}")] for event in script]:
         check("ResponseEvent", parse_frame(writer.frame(event).decode().removesuffix("\n\n")))
+
+
+NAMED = tool_choice_pb2.FunctionToolChoice(name="f")
+SOME = tool_choice_pb2.AllowedTools(tools=[NAMED], mode=tool_choice_pb2.TOOL_CHOICE_MODE_REQUIRED)
+SCHEMA = text_pb2.JsonSchemaFormat(name="s", schema='{"type":"object"}', strict=True)
+ECHOES: list[dict[str, Any]] = [
+    *({"tool_choice": tool_choice_pb2.ToolChoice(mode=mode)} for mode in tool_choice_pb2.ToolChoiceMode.values()[1:]),
+    {"tool_choice": tool_choice_pb2.ToolChoice(function=NAMED)},
+    {"tool_choice": tool_choice_pb2.ToolChoice(allowed_tools=SOME)},
+    {"text": text_pb2.TextConfig(format=text_pb2.TextFormat(json_object=text_pb2.JsonObjectFormat()))},
+    {"text": text_pb2.TextConfig(format=text_pb2.TextFormat(json_schema=SCHEMA), verbosity=text_pb2.VERBOSITY_LOW)},
+    {"reasoning": reasoning_pb2.ReasoningConfig()},
+    {"reasoning": reasoning_pb2.ReasoningConfig(effort=reasoning_pb2.REASONING_EFFORT_XHIGH)},
+]
+
+
+def written(**fields: Any) -> dict[str, Any]:
+    value: dict[str, Any] = orjson.loads(orjson.dumps(write_response(scripts.response(**fields))))
+    return value
+
+
+@pytest.mark.parametrize("fields", ECHOES, ids=lambda fields: str(fields).replace("\n", " ")[:60])
+def test_what_a_request_says_is_repeated_as_described(fields: dict[str, Any]) -> None:
+    tool = tool_pb2.Tool(function=tool_pb2.FunctionTool(name="f", parameters="{}"))
+    check("Response", written(tools=[tool], **fields))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("tool_choice", "perhaps"),
+        ("tool_choice", None),
+        ("tool_choice", {"type": "function"}),
+        ("tool_choice", {"type": "allowed_tools", "tools": [{"type": "function", "name": "f"}]}),
+        ("text", {}),
+        ("text", {"format": {"type": "json_schema", "name": "s", "schema": {}, "strict": True}}),
+        ("text", {"format": {"type": "text"}, "verbosity": None}),
+        ("reasoning", {}),
+        ("reasoning", {"effort": "max", "summary": None}),
+        ("tools", [{"type": "function", "name": "f"}]),
+        ("incomplete_details", {}),
+        ("error", {"code": "server_error"}),
+    ],
+)
+def test_a_response_with_something_else_is_not_as_described(key: str, value: object) -> None:
+    with pytest.raises(ValidationError):
+        check("Response", {**written(), key: value})
 
 
 def test_items_of_every_kind_are_as_described() -> None:

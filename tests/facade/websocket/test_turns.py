@@ -9,7 +9,8 @@ import aiohttp
 import grpc
 import pytest
 
-from facade.create_request import ALIASES, KNOWN, UNSUPPORTED
+from facade.create_request import ALIASES, KNOWN
+from facade.unsupported import KEYS
 from facade.websocket.inbox import MAX_MESSAGES
 from facade.websocket.message import BESIDE
 from tests.facade import scripts
@@ -167,7 +168,7 @@ async def test_more_messages_than_may_wait_are_read_when_there_is_room(service: 
 async def test_whatever_is_sent_is_answered_once(service: FakeService, talk: Talk) -> None:
     service.script = scripts.text("Hi")
     dice = random.Random(0)
-    keys = [*sorted(KNOWN), *sorted(ALIASES), *sorted(UNSUPPORTED), *sorted(BESIDE), "previous_response_id", "bogus"]
+    keys = [*sorted(KNOWN), *sorted(ALIASES), *sorted(KEYS), *sorted(BESIDE), "previous_response_id", "bogus"]
     values: list[Any] = [
         None,
         True,
