@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from answerd.v1.event_pb2 import ErrorEvent, ResponseEvent, ResponseSnapshot
-from answerd.v1.item_pb2 import Item
 from answerd.v1.response_pb2 import Response, ResponseError, ResponseStatus
 from answerd.v1.usage_pb2 import Usage
+from common.told_items import ToldItems
 from facade.client import EventStream
 from facade.errors import SERVER_ERROR, ApiError, internal_error
 from facade.events import SNAPSHOTS, TERMINAL
@@ -24,7 +24,7 @@ class Follower:
     def __init__(self, stream: EventStream, known: Response | None = None) -> None:
         self._stream = stream
         self._response = known or Response()
-        self._done: list[Item] = []
+        self._told = ToldItems(self._response.output)
         self.last: ResponseEvent | None = None
         self.taken = 0
         self.ended = False
@@ -56,8 +56,9 @@ class Follower:
         if self.ended:
             await self._stream.finish()
 
-    def broken(self, error: ApiError, request_id: str) -> tuple[ResponseEvent, ResponseEvent]:
-        """The two events that end a stream which `error` broke: what happened, and the response as far as known."""
+    def broken(self, error: ApiError, request_id: str) -> list[ResponseEvent]:
+        """The events that end a stream which `error` broke: items that are open are closed, what happened is told
+        unless an `error` was told already, and the last one has the response as far as it was told."""
         number = self.last.sequence_number if self.last is not None else -1
         code = error.rule.code or SERVER_ERROR
         message = CUT_OFF if error.reason == "UNAVAILABLE" else error.message_for(request_id)
@@ -65,22 +66,28 @@ class Follower:
         failed.CopyFrom(self._response)
         failed.status = ResponseStatus.RESPONSE_STATUS_FAILED
         failed.error.CopyFrom(ResponseError(code=SERVER_ERROR, message=message))
+        events = self._told.close()
+        if self.last is not None and self.last.HasField("error"):
+            failed.error.message = self.last.error.message
+        else:
+            events.append(ResponseEvent(error=ErrorEvent(type=SERVER_ERROR, code=code, message=message)))
         del failed.output[:]
-        failed.output.extend(self._done)
-        return (
-            ResponseEvent(sequence_number=number + 1, error=ErrorEvent(type=SERVER_ERROR, code=code, message=message)),
-            ResponseEvent(sequence_number=number + 2, failed=ResponseSnapshot(response=failed)),
-        )
+        failed.output.extend(self._told.items())
+        events.append(ResponseEvent(failed=ResponseSnapshot(response=failed)))
+        for place, event in enumerate(events, number + 1):
+            event.sequence_number = place
+        return events
 
     def _note(self, event: ResponseEvent) -> None:
         name = event.WhichOneof("event")
-        if name == "output_text_delta" or name is None:
+        if name not in SNAPSHOTS:
+            self._told.note(event)
             return
-        if name in SNAPSHOTS:
-            self._response = getattr(event, name).response
-            self.ended = name in TERMINAL
-        elif name == "output_item_done":
-            self._done.append(event.output_item_done.item)
+        self._response = getattr(event, name).response
+        self.ended = name in TERMINAL
+        if name == "created":
+            # All is told from here on, whatever was known.
+            self._told = ToldItems()
 
 
 async def first_event(stream: EventStream) -> ResponseEvent:

@@ -172,7 +172,8 @@ class Handlers:
                 fault = last if last.HasField("error") else fault
         except ApiError as error:
             reason = error.reason
-            fault, last = follower.broken(noted(request[NOTES], error), request[REQUEST_ID])
+            for last in follower.broken(noted(request[NOTES], error), request[REQUEST_ID]):
+                fault = last if last.HasField("error") else fault
         await follower.finish()
         note_end(request[NOTES], follower)
         if last.HasField("failed"):

@@ -58,7 +58,7 @@ async def tell(
     notes: Notes,
     request_id: str,
 ) -> None:
-    """Sends `first` and the events after it; of a stream that breaks off, the two that say so. Raises ConnectionError
+    """Sends `first` and the events after it; of a stream that breaks off, those that say so. Raises ConnectionError
     if the client has left."""
     try:
         async for event in follower.events(first):

@@ -203,7 +203,7 @@ class RunningResponse:
         if output.finish is not None:
             self._finish(output.finish)
         elif self._recorder is not None:
-            self._recorder.progress(self._snapshot, self._log.events)
+            self._recorder.progress(self._tell, self._log.events)
         self._log.wake()
 
     def _finish(self, finish: FinishReason) -> None:

@@ -53,14 +53,14 @@ class Recorder:
         await asyncio.shield(self._begun)
         self._written = len(events)
 
-    def progress(self, snapshot: Callable[[], Response], events: Sequence[ResponseEvent]) -> None:
-        """Writes the text so far if it is time to. snapshot: may add to the events."""
+    def progress(self, tell: Callable[[], None], events: Sequence[ResponseEvent]) -> None:
+        """Writes the events since the last write if it is time to. tell: adds to them what waits to be told."""
         now = self._steady()
         if now < self._next_checkpoint or (self._checkpoint is not None and not self._checkpoint.done()):
             return
         self._next_checkpoint = now + CHECKPOINT_SECONDS
-        response = snapshot().SerializeToString()
-        self._checkpoint = self._background.start(self._write_checkpoint(response, events[self._written :]))
+        tell()
+        self._checkpoint = self._background.start(self._write_checkpoint(events[self._written :]))
 
     async def end(self, response: Response, events: Sequence[ResponseEvent]) -> bool:
         """Writes the final state; whether that worked. A response deleted meanwhile stays deleted."""
@@ -76,9 +76,9 @@ class Recorder:
             return False
         return True
 
-    async def _write_checkpoint(self, response: bytes, events: Sequence[ResponseEvent]) -> None:
+    async def _write_checkpoint(self, events: Sequence[ResponseEvent]) -> None:
         try:
-            await self._store.checkpoint(self._record.id, response, pack(events))
+            await self._store.checkpoint(self._record.id, pack(events))
         except StoreError as error:
             # The text so far is a safeguard; what counts is the last write.
             log.warning("the text so far could not be stored", response_id=self._record.id, error=str(error))

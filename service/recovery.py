@@ -3,10 +3,12 @@
 It knows the store and what a failed response looks like, not how responses are made.
 """
 
+from collections.abc import Sequence
+
 from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.event_pb2 import ErrorEvent, ResponseEvent
 from answerd.v1.response_pb2 import Response, ResponseError, ResponseStatus
-from service.closing import close_item
+from common.told_items import ToldItems
 from service.echo import initial_response
 from service.input_items import id_of
 from service.lifecycle import SERVER_ERROR
@@ -41,7 +43,7 @@ async def fail_record(store: Store, record: Record, message: str) -> Response | 
     """
     events = await _events(store, record)
     response = _readable(record)
-    last = _break_off(response, message)
+    last = _break_off(response, events, message)
     if events:
         for number, event in enumerate(last, events[-1].sequence_number + 1 + NUMBERS_SKIPPED):
             event.sequence_number = number
@@ -70,10 +72,18 @@ def _readable(record: Record) -> Response:
         return initial_response(request, id=record.id, model="", created_at=record.created_at)
 
 
-def _break_off(response: Response, message: str) -> list[ResponseEvent]:
-    """Makes it a failed one, its open items incomplete; the events of that, but for the last."""
-    events = [event for index, item in enumerate(response.output) for event in close_item(item, index)]
+def _break_off(response: Response, events: Sequence[ResponseEvent], message: str) -> list[ResponseEvent]:
+    """Makes it a failed one that has said what its events say, its open items incomplete; the events of that, but for
+    the last."""
+    # A response that has no events was stored by a version that wrote the text into the response itself.
+    told = ToldItems(() if events else response.output)
+    for event in events:
+        told.note(event)
+    closing = told.close()
+    items = told.items()
+    del response.output[:]
+    response.output.extend(items)
     response.status = ResponseStatus.RESPONSE_STATUS_FAILED
     response.error.CopyFrom(ResponseError(code=SERVER_ERROR, message=message))
     error = ErrorEvent(type=SERVER_ERROR, code=SERVER_ERROR, message=message)
-    return [*events, ResponseEvent(error=error)]
+    return [*closing, ResponseEvent(error=error)]

@@ -12,7 +12,7 @@ from answerd.v1 import event_pb2
 from answerd.v1.event_pb2 import ResponseEvent
 from answerd.v1.item_pb2 import Item, ItemStatus
 from answerd.v1.logprob_pb2 import LogProb
-from service.closing import close_item
+from common.closing import close_item
 
 
 class GrowingItem(ABC):

@@ -97,8 +97,8 @@ class Store(Protocol):
         Raises RecordExists, or ParentNotFound unless the parent is live and of the same owner.
         """
 
-    async def checkpoint(self, id: str, response: bytes, events: bytes = b"") -> bool:
-        """Replaces the partial response of an unfinished record, and adds a segment of events unless it is empty.
+    async def checkpoint(self, id: str, events: bytes) -> bool:
+        """Adds a segment of events to an unfinished record.
 
         False, and nothing written, if the record was deleted or is finished.
         """

@@ -63,10 +63,19 @@ def insert(
     items.add(connection, record.owner, record.id, item_ids)
 
 
-def update(
-    connection: Connection, id: str, status: str, response: bytes, events: bytes, item_ids: Sequence[str] = ()
+def go_on(connection: Connection, id: str, events: bytes) -> bool:
+    """Gives an unfinished record more events; False if there is no such record."""
+    row = connection.execute(UNFINISHED_SIZE, [id]).fetchone()
+    if row is None:
+        return False
+    _add_segment(connection, row["seq"], events)
+    return True
+
+
+def finish(
+    connection: Connection, id: str, status: str, response: bytes, events: bytes, item_ids: Sequence[str]
 ) -> bool:
-    """Gives an unfinished record a response, a status, more events and items; False if there is no such record."""
+    """Gives an unfinished record its response, status, last events and items; False if there is no such record."""
     row = connection.execute(UNFINISHED_SIZE, [id]).fetchone()
     if row is None:
         return False

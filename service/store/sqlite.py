@@ -52,14 +52,14 @@ class SqliteStore:
         assert record.status == IN_PROGRESS
         await self._run(self._create, record, events, items, key)
 
-    async def checkpoint(self, id: str, response: bytes, events: bytes = b"") -> bool:
-        return await self._run(self._update, id, IN_PROGRESS, response, events)
+    async def checkpoint(self, id: str, events: bytes) -> bool:
+        return await self._run(self._checkpoint, id, events)
 
     async def finish(
         self, id: str, status: str, response: bytes, events: bytes = b"", items: Sequence[str] = ()
     ) -> bool:
         assert status != IN_PROGRESS
-        return await self._run(self._update, id, status, response, events, items, durable=True)
+        return await self._run(self._finish, id, status, response, events, items)
 
     async def get(self, owner: str, id: str) -> Record | None:
         return await self._run(self._get, owner, id)
@@ -117,17 +117,13 @@ class SqliteStore:
             if key is not None:
                 keys.shrink(connection, self._bounds.max_records, now)
 
-    def _update(
-        self,
-        id: str,
-        status: str,
-        response: bytes,
-        events: bytes,
-        items: Sequence[str] = (),
-        durable: bool = False,
-    ) -> bool:
-        with self._database.transaction(durable) as connection:
-            return records.update(connection, id, status, response, events, items)
+    def _checkpoint(self, id: str, events: bytes) -> bool:
+        with self._database.transaction() as connection:
+            return records.go_on(connection, id, events)
+
+    def _finish(self, id: str, status: str, response: bytes, events: bytes, items: Sequence[str]) -> bool:
+        with self._database.transaction(durable=True) as connection:
+            return records.finish(connection, id, status, response, events, items)
 
     def _get(self, owner: str, id: str) -> Record | None:
         with self._database.transaction() as connection:

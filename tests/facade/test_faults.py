@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from answerd.v1.event_pb2 import ResponseEvent
 from service.store import Store
 from tests.facade import scripts
 from tests.facade.conftest import StartFacade
@@ -121,12 +122,15 @@ async def test_a_model_that_fails_ends_one_response_and_not_the_one_beside_it(
     assert neighbour[-1]["response"]["output"][0]["content"][0]["text"] == LONG
 
 
-@pytest.mark.parametrize("sent", range(1, len(scripts.text("one", "two"))))
+SCRIPTS = (scripts.text("one", "two"), scripts.function_call('{"a"', ":1}"), scripts.reasoning("h", "m"))
+
+
+@pytest.mark.parametrize("script", [script[:sent] for script in SCRIPTS for sent in range(1, len(script))], ids=len)
 async def test_a_service_that_dies_after_any_event_leaves_a_stream_that_ends_in_order(
-    service: FakeService, start_facade: StartFacade, http: aiohttp.ClientSession, sent: int
+    service: FakeService, start_facade: StartFacade, http: aiohttp.ClientSession, script: list[ResponseEvent]
 ) -> None:
     url = await start_facade()
-    service.script = [*scripts.text("one", "two")[:sent], WAIT]
+    service.script = [*script, WAIT]
     asked = asyncio.ensure_future(stream(http, url))
     await service.waiting.wait()
     await service.die()
@@ -134,3 +138,6 @@ async def test_a_service_that_dies_after_any_event_leaves_a_stream_that_ends_in_
     check_whole_stream(events)
     assert [event["type"] for event in events if event["type"] in TERMINAL] == ["response.failed"]
     assert events[-2]["code"] == "unavailable"
+    said = "".join(event.get("delta", "") for event in events)
+    [item, *_] = events[-1]["response"]["output"] or [{"arguments": ""}]
+    assert said == (item.get("arguments") or "".join(part["text"] for part in item.get("content", ())))

@@ -175,12 +175,29 @@ async def test_a_service_that_dies_in_the_middle_is_reported_in_the_stream(
     assert events[-1]["response"]["error"]["code"] == "server_error"
 
 
-async def test_a_broken_stream_keeps_the_items_that_were_done(
+@pytest.mark.parametrize("streamed", [True, False], ids=["stream", "json"])
+async def test_a_broken_response_ends_with_all_that_was_said(
+    service: FakeService, url: str, http: aiohttp.ClientSession, streamed: bool
+) -> None:
+    for events, status in ((5, "incomplete"), (6, "incomplete"), (8, "incomplete"), (9, "completed")):
+        service.script = scripts.text("one", "two")[:events]
+        if streamed:
+            failed = (await stream(http, url))[-1]["response"]
+        else:
+            async with http.post(f"{url}/v1/responses", json={"input": "hi"}) as reply:
+                failed = (await reply.json())["response"]
+        [item] = failed["output"]
+        assert (item["status"], item["content"][0]["text"]) == (status, "one" if events == 5 else "onetwo")
+
+
+async def test_a_stream_that_breaks_off_between_its_error_and_its_end_has_one_error(
     service: FakeService, url: str, http: aiohttp.ClientSession
 ) -> None:
-    service.script = scripts.text("one", "two")[:9]
-    failed = (await stream(http, url))[-1]["response"]
-    assert failed["output"][0]["content"][0]["text"] == "onetwo"
+    service.script = scripts.failed("model_error", "one")[:-1]
+    events = await stream(http, url)
+    check(events)
+    assert events[-2]["code"] == "model_error"
+    assert events[-1]["response"]["error"]["message"] == "It broke."
 
 
 async def test_what_comes_after_the_terminal_event_is_not_sent(

@@ -43,9 +43,9 @@ class FailingStore:
         await self._enter("create")
         await self._store.create(record, events, items, key)
 
-    async def checkpoint(self, id: str, response: bytes, events: bytes = b"") -> bool:
+    async def checkpoint(self, id: str, events: bytes) -> bool:
         await self._enter("checkpoint")
-        return await self._store.checkpoint(id, response, events)
+        return await self._store.checkpoint(id, events)
 
     async def finish(
         self, id: str, status: str, response: bytes, events: bytes = b"", items: Sequence[str] = ()

@@ -13,6 +13,7 @@ from answerd.v1.usage_pb2 import Usage
 from service.lifecycle import Completed, Lifecycle
 from service.output.pieces import Text
 from service.recovery import CRASHED, fail_record, fail_unfinished
+from service.segments import pack
 from service.store import Bounds, Record, Store, open_store
 from tests.service.served import text_of
 
@@ -33,9 +34,9 @@ def running(id: str) -> tuple[Record, Lifecycle]:
 async def test_after_a_crash_a_running_response_has_failed_with_what_was_generated(tmp_path: Path) -> None:
     store = await open_again(tmp_path)
     record, lifecycle = running("resp_1")
-    await store.create(record)
-    lifecycle.take(Text("half an ans", 0))
-    await store.checkpoint("resp_1", lifecycle.snapshot().SerializeToString())
+    await store.create(record, pack(lifecycle.start()))
+    for piece in ("half", " an", " ans"):
+        await store.checkpoint("resp_1", pack(lifecycle.take(Text(piece, 0))))
     await store.close()
 
     store = await open_again(tmp_path)
@@ -49,6 +50,21 @@ async def test_after_a_crash_a_running_response_has_failed_with_what_was_generat
     assert response.output[0].message.status == ItemStatus.ITEM_STATUS_INCOMPLETE
     assert text_of(response) == "half an ans"
     assert await store.unfinished() == []
+    await store.close()
+
+
+async def test_what_an_older_version_wrote_of_a_running_response_is_not_lost(tmp_path: Path) -> None:
+    """It wrote the text so far into the response, and no events."""
+    store = await open_again(tmp_path)
+    record, lifecycle = running("resp_1")
+    lifecycle.take(Text("half an ans", 0))
+    await store.create(replace(record, response=lifecycle.snapshot().SerializeToString()))
+    assert await fail_unfinished(store) == 1
+    found = await store.get("local", "resp_1")
+    assert found is not None
+    response = Response.FromString(found.response)
+    assert text_of(response) == "half an ans"
+    assert response.output[0].message.status == ItemStatus.ITEM_STATUS_INCOMPLETE
     await store.close()
 
 

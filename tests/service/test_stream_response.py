@@ -140,7 +140,7 @@ async def test_after_a_crash_what_was_written_is_told_and_a_failure_with_numbers
     record = replay.record
     await store.create(Record(id, "local", record.created_at, record.request, response=record.response))
     for segment in replay.segments:
-        await store.checkpoint(id, record.response, segment)
+        await store.checkpoint(id, segment)
     assert await fail_unfinished(store) == 1
     await store.close()
     async with serving(tmp_path / "second", ANSWERS) as served:

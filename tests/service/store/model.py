@@ -42,7 +42,11 @@ class Model:
             self.sweep()
         return None
 
-    def update(self, id: str, status: str, response: bytes, events: bytes, items: Sequence[str] = ()) -> bool:
+    def checkpoint(self, id: str, events: bytes) -> bool:
+        record = self.records.get(id)
+        return record is not None and self.finish(id, record.status, record.response, events, ())
+
+    def finish(self, id: str, status: str, response: bytes, events: bytes, items: Sequence[str]) -> bool:
         record = self.records.get(id)
         if record is None or id in self.deleted or record.status != IN_PROGRESS:
             return False

@@ -19,7 +19,7 @@ BLOCK = 20_000
 
 # Prints each id once it is finished, without end.
 WRITER = f"""
-import asyncio, sys
+import asyncio, os, sys
 from pathlib import Path
 from service.store import Bounds, Record, SqliteStore
 async def write():
@@ -28,7 +28,7 @@ async def write():
     while True:
         id = f"resp_{{number}}"
         await store.create(Record(id, "alice", 1000, id.encode(), parent))
-        await store.checkpoint(id, b"part" * {BLOCK})
+        await store.checkpoint(id, os.urandom(4 * {BLOCK}))
         await store.finish(id, "completed", id.encode() * {BLOCK})
         print(id, flush=True)
         number, parent = number + 1, id
@@ -93,8 +93,9 @@ def sizes_in(path: Path) -> tuple[int, int]:
     """Records and bytes, counted the slow way."""
     connection = sqlite3.connect(path)
     row = connection.execute("SELECT count(*), sum(length(request) + length(response)) FROM contents").fetchone()
+    (events,) = connection.execute("SELECT total(length(events)) FROM segments").fetchone()
     connection.close()
-    return int(row[0]), int(row[1])
+    return int(row[0]), int(row[1] + events)
 
 
 async def fill(store: SqliteStore) -> int:
@@ -130,9 +131,9 @@ async def test_a_response_that_does_not_fit_leaves_what_was_saved_of_it(tmp_path
     await store.checkpoint("resp_1", b"so far")
     with pytest.raises(StoreUnavailable):
         await store.finish("resp_1", "completed", b"x" * 1_000_000)
-    record = await store.get("alice", "resp_1")
-    assert record is not None
-    assert (record.status, record.response) == ("in_progress", b"so far")
+    replay = await store.replay("alice", "resp_1")
+    assert replay is not None
+    assert (replay.record.status, replay.segments) == ("in_progress", (b"so far",))
     assert await store.finish("resp_1", "failed", b"short")
     await store.close()
 

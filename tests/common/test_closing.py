@@ -6,7 +6,7 @@ from answerd.v1.content_pb2 import ContentPart, OutputText, ReasoningText, Refus
 from answerd.v1.item_pb2 import FunctionCallItem, Item, ItemStatus, MessageItem, ReasoningItem
 from answerd.v1.response_pb2 import Response, ResponseStatus
 from answerd.v1.usage_pb2 import Usage
-from service.closing import close_item
+from common.closing import close_item
 from service.lifecycle import Cancelled, Lifecycle
 from service.output.pieces import Text
 from tests.service.served import names
