@@ -92,6 +92,21 @@ async def test_a_continuation_that_fails_ends_what_it_continued(
     assert len(service.requests) == 2
 
 
+async def test_a_conversation_that_has_grown_too_long_for_the_service_is_refused_and_the_connection_stays(
+    service: FakeService, talk: Talk
+) -> None:
+    """Each message is within the facade's limit, and what is remembered with it beyond the 4 MiB of this service."""
+    half = "x" * 3 * 2**20
+    service.script = unstored("Hello.")
+    assert (await talk.ask(input=half, store=False))[-1]["type"] == "response.completed"
+    go_on = {"input": half, "previous_response_id": "resp_1", "store": False}
+    assert await talk.refusal(go_on) == (413, "request_too_large", None)
+    assert len(service.requests) == 1
+    # The continuation has failed; what it continued is forgotten, as after any other failure.
+    assert await talk.refusal(go_on | {"input": "shorter"}) == NOT_FOUND
+    assert (await talk.ask(input="hi", store=False))[-1]["type"] == "response.completed"
+
+
 @pytest.mark.parametrize("fault", [{"stream": True}, {"bogus": 1}, {"temperature": "hot"}])
 async def test_one_that_is_refused_at_the_door_does_so_too(
     fault: dict[str, object], service: FakeService, talk: Talk
