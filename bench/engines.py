@@ -11,7 +11,7 @@ from bench.options import Options
 from bench.peer import Peer
 from bench.peer_environment import ensure_peers
 from bench.product import ROOT, plain_environ
-from launcher.__main__ import HUGE_PAGES
+from launcher.command import HUGE_PAGES
 
 LLAMA, ENGINE = "llama.cpp", "engine"
 

@@ -1,61 +1,21 @@
-"""`python -m launcher`: checks the settings and the two ports, then runs the service and the facade until stopped."""
-
-from __future__ import annotations
+"""`python -m launcher`: the command, within what keeps Ctrl-C from showing a traceback at any moment."""
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
-
-from common.output import protect_output
-from common.settings import Settings, SettingsError, load_settings
-from launcher.ports import why_not
-from launcher.supervisor import Supervisor
-
-# Beyond the grace that running responses get: the end of the last ones is stored, and the engine and store are closed.
-CLOSING_SECONDS = 5.0
-# Weights on huge pages: a decode step streams all of them, and looking up 4 KiB pages takes a part of it (figures:
-# bench/LOG.md). Read by glibc as a process begins (manual: "Memory Allocation Tunables"); others ignore it.
-HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
-COMMANDS = {name: (sys.executable, "-m", name) for name in ("service", "facade")}
 
 
-def main(argv: Sequence[str], environ: Mapping[str, str], commands: Mapping[str, Sequence[str]] = COMMANDS) -> int:
-    """Returns the exit status: 0 after a clean stop, 2 for wrong settings or taken ports, else a failed child's."""
+def run() -> int:
+    """The command's exit status; 130, as shells have it, if it was interrupted before it listens to signals itself."""
     try:
-        settings = load_settings(argv, environ)
-    except SettingsError as error:
-        return _refuse(str(error))
-    for setting, port in (("ANSWERD_HTTP_PORT", settings.http_port), ("ANSWERD_GRPC_PORT", settings.grpc_port)):
-        reason = why_not(settings.host, port)
-        if reason:
-            return _refuse(f"{setting}: {reason}.")
-    supervisor = Supervisor(
-        commands, environ=child_environ(settings, environ), patience=settings.grace_seconds + CLOSING_SECONDS
-    )
-    return supervisor.run()
+        # Importing the settings takes most of the time until then.
+        from common.output import protect_output
+        from launcher.command import main
 
-
-def child_environ(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
-    """`environ` with every setting that was given, by flag or variable, as the variable that both children read."""
-    given = settings.model_dump(include=settings.model_fields_set, exclude_none=True)
-    variables = {f"ANSWERD_{name.upper()}": _text(value) for name, value in given.items()}
-    return {**HUGE_PAGES, **environ, **variables}
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ",".join(str(part) for part in value) if isinstance(value, tuple) else str(value)
-
-
-def _refuse(sentence: str) -> int:
-    print(f"answerd: {sentence}", file=sys.stderr)
-    return 2
+        protect_output()
+        return main(sys.argv[1:], os.environ)
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":
-    protect_output()
-    try:
-        sys.exit(main(sys.argv[1:], os.environ))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(run())

@@ -27,6 +27,14 @@ def main(argv: "list[str]") -> int:
     too_old = refusal(tuple(sys.version_info[:2]))
     if too_old:
         return _fail(too_old, 1)
+    try:
+        return install(argv)
+    except KeyboardInterrupt:
+        return _fail("The installation was interrupted; the next run starts it afresh.", 130)
+
+
+def install(argv: "list[str]") -> int:
+    """What `main` does on a Python that is new enough."""
     from common.output import protect_output
     from launcher.environment import Environment
     from launcher.pip_install import InstallError
@@ -45,8 +53,6 @@ def main(argv: "list[str]") -> int:
         return _fail(str(error), 1)
     except OSError as error:
         return _fail(f"The environment cannot be written: {error.strerror}: {error.filename or chosen.root}.", 1)
-    except KeyboardInterrupt:
-        return _fail("The installation was interrupted; the next run starts it afresh.", 130)
     return 0
 
 

@@ -146,3 +146,18 @@ def _pipes(folder: Path) -> tuple[Path, Path]:
     os.mkfifo(started)
     os.mkfifo(released)
     return started, released
+
+
+def test_an_interrupt_while_the_installer_is_still_imported_says_so_without_a_traceback(tmp_path: Path) -> None:
+    """Python finds this module in place of its own, and it presses Ctrl-C."""
+    (tmp_path / "fcntl.py").write_text("import signal; signal.raise_signal(signal.SIGINT)\n", encoding="utf-8")
+    ended = subprocess.run(
+        [sys.executable, "-m", "launcher.install", "--root", str(tmp_path)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 130
+    assert ended.stderr == "The installation was interrupted; the next run starts it afresh.\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from common.settings import load_settings
-from launcher.__main__ import child_environ, main
+from launcher.command import child_environ, main
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITE_ENVIRON = "import json, os, sys; open(sys.argv[1], 'x').write(json.dumps(dict(os.environ)))"
@@ -71,3 +71,15 @@ def test_a_wrong_setting_ends_the_command_with_one_sentence(environ: dict[str, s
     assert ended.stderr.count("\n") == 1
     assert ended.stderr.startswith("answerd: ")
     assert "ANSWERD_SLOTS" in ended.stderr
+
+
+def test_an_interrupt_while_the_command_is_still_imported_shows_no_traceback(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    """Python finds this module in place of the one that the settings import, and it presses Ctrl-C."""
+    (tmp_path / "pydantic.py").write_text("import signal; signal.raise_signal(signal.SIGINT)\n", encoding="utf-8")
+    environ["PYTHONPATH"] = os.pathsep.join([str(tmp_path), environ["PYTHONPATH"]])
+    ended = subprocess.run(
+        [sys.executable, "-m", "launcher"], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
