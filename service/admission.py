@@ -3,6 +3,7 @@
 Whatever refuses it does so before anything is stored or streamed. It knows no gRPC.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 
@@ -24,7 +25,7 @@ from service.models.catalogue import Models
 from service.models.served import ServedModel
 from service.output.parser import OutputParser
 from service.prompts import Prompts
-from service.recorder import Recorder
+from service.recorder import Pause, Recorder
 from service.running import RunningResponses
 from service.sampling import choices_of, of_each_choice, sampling_params
 from service.store import AnsweredKey, Record, Store
@@ -36,7 +37,7 @@ from service.validate.request import DEFAULT_MODEL, check_biases, check_choices
 class Admission:
     """Makes running responses of requests.
 
-    now: seconds since 1970. steady: seconds on a clock that never goes back.
+    now: seconds since 1970. steady: seconds on a clock that never goes back. pause: waits for so many seconds.
     """
 
     def __init__(
@@ -47,11 +48,12 @@ class Admission:
         default_max_output_tokens: int,
         now: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
+        pause: Pause = asyncio.sleep,
     ) -> None:
         self._store, self._running, self._background = store, running, background
         self.prompts = Prompts(store, default_max_output_tokens)
         self._default_max_output_tokens = default_max_output_tokens
-        self._now, self._steady = now, steady
+        self._now, self._steady, self._pause = now, steady, pause
 
     async def admit(
         self, owner: str, request: CreateResponseRequest, models: Models, key: IdempotencyKey | None = None
@@ -139,7 +141,7 @@ class Admission:
             hidden=hidden,
         )
         item_ids = [id_of(item) for item in items.items]
-        return Recorder(self._store, record, item_ids, self._background, self._steady, key)
+        return Recorder(self._store, record, item_ids, self._background, self._steady, key, self._pause)
 
 
 def _choices(request: CreateResponseRequest, generations: Sequence[Generation], *, in_thought: bool) -> list[Choice]:

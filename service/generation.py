@@ -86,9 +86,12 @@ class RunningResponse:
         """What to call once, when the response has ended and its last write is over."""
         self._on_settled = callback
 
-    def snapshot(self) -> Response | None:
-        """The response as it stands, or None once it has ended: then the store has the truth, or will."""
-        return None if self._lifecycle.ended else self._snapshot()
+    async def snapshot(self) -> Response | None:
+        """The response as it stands. None if it has ended, once that is stored: then the store has the truth."""
+        if not self._lifecycle.ended:
+            return self._snapshot()
+        await self._log.closed()
+        return None
 
     def facts(self) -> dict[str, str | int]:
         """What the log says of it."""

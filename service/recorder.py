@@ -4,7 +4,8 @@ It decides when to write and what a failing write means. It knows neither what e
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
 
 from answerd.v1.event_pb2 import ResponseEvent
 from answerd.v1.response_pb2 import Response
@@ -13,10 +14,15 @@ from service.background import Background
 from service.input_items import id_of
 from service.segments import pack
 from service.status import status_name
-from service.store.errors import StoreError
+from service.store.errors import StoreError, StoreUnavailable
 from service.store.protocol import AnsweredKey, Record, Store
 
 CHECKPOINT_SECONDS = 1.0
+# Between the tries of the last write: a disk that is full may have room in a moment. Altogether less than what a stop
+# leaves to responses that it has cut off.
+PAUSES = (0.1, 0.4, 1.0)
+
+Pause: TypeAlias = Callable[[float], Awaitable[None]]
 
 log = get_logger("service.recorder")
 
@@ -24,9 +30,9 @@ log = get_logger("service.recorder")
 class Recorder:
     """Writes one response and its events into the store, each write after the one before.
 
-    steady: a clock that never goes back, in seconds. A call that returns None takes no time: the writing is done by
-    tasks of `background`, and goes on if whoever called is cancelled. `events` are all so far, and may grow; each is
-    written once, with the first write that succeeds after it.
+    steady: a clock that never goes back, in seconds. pause: waits so many seconds. A call that returns None takes no
+    time: the writing is done by tasks of `background`, and goes on if whoever called is cancelled. `events` are all so
+    far, and may grow; each is written once, with the first write that succeeds after it.
     """
 
     def __init__(
@@ -37,10 +43,11 @@ class Recorder:
         background: Background,
         steady: Callable[[], float],
         key: AnsweredKey | None = None,
+        pause: Pause = asyncio.sleep,
     ) -> None:
         """items: the ids of those in the record's request. key: the idempotency key that the response answers."""
         self._store, self._record, self._items, self._key = store, record, items, key
-        self._background, self._steady = background, steady
+        self._background, self._steady, self._pause = background, steady, pause
         self._begun: asyncio.Task[None] | None = None
         self._checkpoint: asyncio.Task[None] | None = None
         self._next_checkpoint = 0.0
@@ -63,18 +70,26 @@ class Recorder:
         self._checkpoint = self._background.start(self._write_checkpoint(events[self._written :]))
 
     async def end(self, response: Response, events: Sequence[ResponseEvent]) -> bool:
-        """Writes the final state; whether that worked. A response deleted meanwhile stays deleted."""
+        """Writes the final state; whether that worked, at once or a moment later. A response deleted meanwhile stays
+        deleted."""
         earlier = [task for task in (self._begun, self._checkpoint) if task is not None]
         await asyncio.gather(*earlier, return_exceptions=True)
         status = status_name(response.status)
         segment = pack(events[self._written :])
         made = [id_of(item) for item in response.output]
-        try:
-            await self._store.finish(self._record.id, status, response.SerializeToString(), segment, made)
-        except StoreError as error:
-            log.error("a response could not be stored", response_id=self._record.id, status=status, error=str(error))
-            return False
-        return True
+        whole = response.SerializeToString()
+        for pause in (*PAUSES, None):
+            try:
+                await self._store.finish(self._record.id, status, whole, segment, made)
+                return True
+            except StoreError as error:
+                facts = {"response_id": self._record.id, "status": status, "error": str(error)}
+                if pause is None or not isinstance(error, StoreUnavailable):
+                    log.error("a response could not be stored", **facts)
+                    break
+                log.warning("a response could not be stored yet", **facts)
+            await self._pause(pause)
+        return False
 
     async def _write_checkpoint(self, events: Sequence[ResponseEvent]) -> None:
         try:

@@ -21,6 +21,7 @@ from common.logging import get_logger
 from service.admission import Admission
 from service.background import Background
 from service.models.catalogue import Models
+from service.recorder import Pause
 from service.running import RunningResponses
 from service.servicer import ResponsesServicer
 from service.store import Store, StoreError
@@ -103,12 +104,13 @@ class Server:
         default_max_output_tokens: int,
         now: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
+        pause: Pause = asyncio.sleep,
     ) -> None:
-        """now: seconds since 1970. steady: seconds on a clock that never goes back."""
+        """now: seconds since 1970. steady: seconds on a clock that never goes back. pause: waits so many seconds."""
         self._grpc, self._store = port.server, store
         self._background = Background()
         self.running = RunningResponses(on_end=self._check_engines)
-        admission = Admission(store, self.running, self._background, default_max_output_tokens, now, steady)
+        admission = Admission(store, self.running, self._background, default_max_output_tokens, now, steady, pause)
         self._servicer = ResponsesServicer(store, self.running, admission, self._background)
         self._health = health.aio.HealthServicer()
         self._models: Models | None = None

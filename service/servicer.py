@@ -108,7 +108,7 @@ class ResponsesServicer(ResponsesServiceServicer):
         check_include(request.include)
         owner = current_call().owner
         running = self._running.find(owner, request.id)
-        snapshot = running and running.snapshot()
+        snapshot = await running.snapshot() if running is not None else None
         return snapshot or await self._stored_response(owner, request.id)
 
     async def DeleteResponse(self, request: DeleteResponseRequest, context: Context) -> DeleteResponseResponse:

@@ -15,7 +15,7 @@ from tests.service.conftest import ANSWERS, LONG
 from tests.service.failing_store import FailingStore
 from tests.service.scripted_model import WAIT
 from tests.service.served import settled
-from tests.support.replies import check_whole_stream
+from tests.support.replies import CheckedReply, check_whole_stream
 from tests.support.sse import parse_frames
 
 KEY = {"Idempotency-Key": "once"}
@@ -40,7 +40,7 @@ async def lose(system: tuple[Whole, FailingStore], streamed: bool) -> None:
     made.served.gate.hold_after(3)
     asked, released = store.held["create"] = asyncio.Event(), asyncio.Event()
     url = f"{made.url}/v1/responses"
-    async with aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession(response_class=CheckedReply) as session:
         asking = asyncio.ensure_future(session.post(url, json={"input": "long", "stream": streamed}, headers=KEY))
         await asyncio.wait_for(asked.wait(), WAIT)
         released.set()
@@ -50,7 +50,7 @@ async def lose(system: tuple[Whole, FailingStore], streamed: bool) -> None:
             await reply.content.readuntil(b"response.output_text.delta")
             reply.close()
         asking.cancel()
-    async with aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession(response_class=CheckedReply) as session:
         # The end of a connection, and of a call, comes before what is asked after it.
         for _ in range(2):
             async with session.get(f"{url}/resp_no") as reply:

@@ -27,7 +27,7 @@ class FailingStore:
         try:
             yield
         finally:
-            del self.failing[operation]
+            self.failing.pop(operation, None)
 
     async def _enter(self, operation: str) -> None:
         if operation in self.held:

@@ -112,10 +112,16 @@ class Gate:
 
 
 class Clock:
-    """A clock that goes when it is told to."""
+    """A clock that goes when it is told to. A pause takes no time; `meanwhile` is called in it."""
 
     def __init__(self, now: float) -> None:
         self.now = now
+        self.pauses: list[float] = []
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    async def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.meanwhile()
 
     def __call__(self) -> float:
         return self.now

@@ -182,7 +182,7 @@ async def serving(
     real_store = await open_store(f"sqlite:///{folder / 'responses.db'}", Bounds(), clock)
     store = wrap(real_store)
     async with bound_port(owner_of) as port:
-        server = Server(port, store, default_max_output_tokens, now=clock, steady=clock)
+        server = Server(port, store, default_max_output_tokens, now=clock, steady=clock, pause=clock.pause)
         await server.start()
         await models.start()
         await server.open(models)

@@ -11,7 +11,7 @@ import pytest
 
 from answerd.v1.response_pb2 import ResponseStatus
 from answerd.v1.stored_response_pb2 import DeleteResponseRequest, GetResponseRequest
-from service.store import ParentNotFound
+from service.store import ParentNotFound, StoreCorrupt
 from tests.service.conftest import LONG
 from tests.service.failing_store import FailingStore
 from tests.service.scripted_model import WAIT
@@ -64,6 +64,34 @@ async def test_a_failing_last_write_fails_the_response_although_its_text_was_str
     response = final(events)
     assert response.status == ResponseStatus.RESPONSE_STATUS_FAILED
     assert text_of(response) == "hello"
+
+
+async def test_a_last_write_that_fails_for_a_moment_is_made_up_for(failing: tuple[Served, FailingStore]) -> None:
+    """Nobody hears of the end before it is stored, neither the caller nor who gets the response meanwhile."""
+    served, store = failing
+    asked, released = store.held["finish"] = asyncio.Event(), asyncio.Event()
+    served.clock.meanwhile = lambda: store.failing.clear() if len(served.clock.pauses) == 2 else None
+    with store.without("finish"):
+        call = served.create("hi")
+        events = await read_until(call, "output_item_done")
+        await asyncio.wait_for(asked.wait(), WAIT)
+        request = GetResponseRequest(id=events[0].created.response.id)
+        getting = asyncio.ensure_future(served.stub.GetResponse(request, timeout=WAIT))
+        # Once a later call on the connection was answered, the server knows of this one.
+        await refusal(served.stub.GetResponse(GetResponseRequest(id="resp_no"), timeout=WAIT))
+        assert not getting.done()
+        released.set()
+        events += [event async for event in call]
+    assert names(events)[-1] == "completed"
+    assert await getting == final(events) == await served.stub.GetResponse(request, timeout=WAIT)
+    assert served.clock.pauses == [0.1, 0.4]
+
+
+async def test_a_store_that_is_damaged_is_not_asked_again(failing: tuple[Served, FailingStore]) -> None:
+    served, store = failing
+    with store.without("finish", StoreCorrupt("It is damaged.")):
+        assert names([event async for event in served.create("hi")])[-2:] == ["error", "failed"]
+    assert served.clock.pauses == []
 
 
 async def test_a_response_whose_last_write_failed_does_not_stay_in_progress(

@@ -10,10 +10,11 @@ import pytest
 from answerd.v1.item_pb2 import ItemStatus
 from answerd.v1.response_pb2 import Response, ResponseStatus
 from answerd.v1.stored_response_pb2 import DeleteResponseRequest, GetResponseRequest, StreamResponseRequest
+from service.segments import unpack
 from service.store import Record
 from tests.service.conftest import ANSWERS, LONG
 from tests.service.scripted_model import WAIT
-from tests.service.served import Served, final, names, read_until, record_of, refusal, serving, settled, text_of
+from tests.service.served import Served, final, names, read_until, refusal, serving, settled, text_of
 
 
 async def test_whoever_saw_the_last_event_can_get_the_same_response(served: Served) -> None:
@@ -119,18 +120,25 @@ async def test_a_response_that_is_not_to_be_kept_is_not(served: Served) -> None:
     assert fault.reason == "PREVIOUS_RESPONSE_NOT_FOUND"
 
 
+async def text_stored(served: Served, id: str) -> str:
+    """What the events say that the store has."""
+    replay = await served.store.replay("local", id)
+    assert replay is not None
+    return "".join(event.output_text_delta.delta for event in unpack(replay.segments))
+
+
 async def test_the_text_so_far_is_stored_at_most_once_a_second(served: Served) -> None:
     served.gate.hold_after(0)
     call = served.create("long")
     id = (await read_until(call, "output_text_delta"))[0].created.response.id
-    assert text_of(Response.FromString((await record_of(served, id)).response)) == ""
+    assert await text_stored(served, id) == ""
     served.clock.now += 1.5
     stored = []
     for _ in range(4):
         served.gate.hold_after(1)
         await read_until(call, "output_text_delta")
         # What a delta writes is written when the next one is read.
-        stored.append(len(text_of(Response.FromString((await record_of(served, id)).response))))
+        stored.append(len(await text_stored(served, id)))
     assert stored[1:] == [2, 2, 2]
     served.gate.open()
     await read_until(call, "completed")
