@@ -80,9 +80,10 @@ class Turns:
             asked.notes["response_id"] = first.created.response.id or None
             follower = Follower(stream)
             await tell(follower, first, send_event, asked.notes, asked.request_id)
+            # Whoever has the last event may leave, and cancel whatever is still awaited.
+            asked.notes["status"] = 200
+            note_end(asked.notes, follower)
             await follower.finish()
-        asked.notes["status"] = 200
-        note_end(asked.notes, follower)
         memory.keep(turn, follower.response)
 
 

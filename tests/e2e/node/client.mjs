@@ -7,6 +7,7 @@ import { createRequire } from "node:module";
 const [url, folder] = process.argv.slice(2);
 const require = createRequire(`${folder}/`);
 const { OpenAI, NotFoundError, BadRequestError } = require("openai");
+const { ResponsesWS } = require("openai/resources/responses/ws");
 const { zodTextFormat } = require("openai/helpers/zod");
 const { z } = require("zod");
 
@@ -38,6 +39,30 @@ async function read(stream) {
 
 function said(events) {
   return events.filter((event) => event.type === "response.output_text.delta").map((event) => event.delta).join("");
+}
+
+// One turn over a WebSocket: its events, up to the last of a response or an error.
+async function ask(connection, body) {
+  connection.send({ type: "response.create", model, ...body });
+  const events = [];
+  for await (const { type, message, error } of connection.stream()) {
+    if (type === "error") return error.error.error;
+    if (type === "message") events.push(message);
+    if (message?.type === "response.completed") break;
+  }
+  streams.push(events);
+  return events;
+}
+
+async function connected(use) {
+  const connection = new ResponsesWS(client);
+  const closed = new Promise((resolve) => connection.socket.on("close", resolve));
+  try {
+    await use(connection);
+  } finally {
+    connection.close();
+  }
+  assert.equal(await closed, 1000);
 }
 
 const cases = {
@@ -158,6 +183,25 @@ const cases = {
     const compacted = await client.responses.compact({ model, previous_response_id: made.id });
     const input = [...compacted.output, { role: "user", content: "hi" }];
     assert.equal((await client.responses.create({ model, input })).output_text, "hello");
+  },
+
+  async websocket() {
+    await connected(async (connection) => {
+      const first = await ask(connection, { input: "hi", store: false });
+      assert.equal(said(first), "hello");
+      const { id, usage } = first.at(-1).response;
+      const second = (await ask(connection, { input: "hi", previous_response_id: id, store: false })).at(-1).response;
+      assert.equal(second.previous_response_id, id);
+      assert.ok(second.usage.input_tokens > usage.total_tokens);
+    });
+  },
+
+  async websocket_refusal() {
+    await connected(async (connection) => {
+      const refused = await ask(connection, { input: "hi", temperature: 3 });
+      assert.deepEqual([refused.code, refused.param], ["invalid_value", "temperature"]);
+      assert.equal(said(await ask(connection, { input: "hi" })), "hello");
+    });
   },
 
   async models() {

@@ -234,3 +234,14 @@ async def test_the_log_has_a_line_for_each_turn_and_one_for_the_connection(
     assert (first["status"], first["response_id"], first["output_tokens"]) == (200, "resp_1", 3)
     assert (second["request_id"], second["status"], second["reason"]) == ("mine-2", 400, "UNKNOWN_PARAMETER")
     assert (connection["status"], connection["turns"], connection["route"]) == (101, 2, "/v1/responses")
+
+
+async def test_a_client_that_leaves_after_the_last_event_had_its_answer(service: FakeService, talk: Talk) -> None:
+    """However long the service takes to end the call."""
+    service.script = [*scripts.text("Hi"), WAIT]
+    with capture_logs() as lines:
+        await talk.ask(input="hi")
+        await talk.socket.close()
+        await service.cancelled.wait()
+    [line] = [line for line in lines if line["event"] == "turn"]
+    assert (line["status"], line["output_tokens"]) == (200, 3)
