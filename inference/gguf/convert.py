@@ -23,7 +23,7 @@ Progress = Callable[[float], None]
 """Called with the share that is done, from 0 to 1."""
 
 # Part of every directory's name: a converter that writes something else makes a new directory.
-CONVERTER_VERSION = 4
+CONVERTER_VERSION = 5
 
 
 def ensure_converted(source: Path, cache: Path, precision: Precision, progress: Progress) -> Path:
