@@ -28,11 +28,14 @@ def check_shape(request: CreateResponseRequest, faults: Faults) -> None:
         _check_grammar(request.grammar, request.text.format.WhichOneof("type"), faults)
     calls = calling_of(request) is not None
     if request.stop and (calls or request.HasField("grammar") or request.text.format.WhichOneof("type") in FORMATS):
-        faults.invalid("stop", "'stop' would break off an answer that has to keep to a format or a grammar, or calls.")
+        faults.invalid(
+            "stop", "'stop' would break off an answer that keeps to 'text.format' or 'grammar' or calls 'tools'."
+        )
     if calls and request.HasField("grammar"):
-        faults.invalid("grammar", "'grammar' cannot be combined with tools that may be called.")
+        faults.invalid("grammar", "'grammar' cannot be combined with 'tools' that may be called.")
     if calls and request.n_choices > 1:
-        faults.invalid("n_choices", "'n_choices' cannot be above 1 where tools may be called: nobody could tell whose.")
+        message = "'n_choices' cannot be above 1 beside 'tools' that may be called: nobody could tell whose a call is."
+        faults.invalid("n_choices", message)
 
 
 def _check_tools(request: CreateResponseRequest, faults: Faults) -> None:

@@ -127,14 +127,33 @@ def is_models(output: str) -> None:
     assert model["id"] == "SmolLM2-135M-Instruct"
 
 
-def is_grpc_stream(output: str) -> None:
+def parse_grpc_events(output: str) -> list[Any]:
     decoder, events, place = json.JSONDecoder(), list[Any](), 0
     while output[place:].strip():
         event, place = decoder.raw_decode(output, len(output) - len(output[place:].lstrip()))
         events.append(event)
-    assert "created" in events[0]
+    return events
+
+
+def is_whole_grpc_stream(output: str) -> None:
+    assert "created" in parse_grpc_events(output)[0]
+    is_grpc_stream(output)
+
+
+def is_grpc_stream(output: str) -> None:
+    events = parse_grpc_events(output)
     [ended] = (events[-1][kind]["response"] for kind in ("completed", "incomplete") if kind in events[-1])
     assert int(ended["usage"]["outputTokens"]) > 0
+
+
+def is_rest_over_grpc(output: str) -> None:
+    assert parse_grpc_events(output)[0]["sequenceNumber"] == "4"
+    is_grpc_stream(output)
+
+
+def is_cancelled_over_grpc(output: str) -> None:
+    response = json.loads(output)
+    assert (response["status"], response["background"]) == ("RESPONSE_STATUS_CANCELLED", True)
 
 
 def is_stored_response(output: str) -> None:
@@ -177,7 +196,9 @@ CHECKS: tuple[tuple[str, Callable[[str], None]], ...] = (
     (r"^curl .*/readyz$", has(status="ready")),
     (r"^grpcurl .* list$", names_the_services),
     (r"^grpcurl .* list answerd", names_the_methods),
-    (r"^grpcurl .*/CreateResponse$", is_grpc_stream),
+    (r"^grpcurl .*/CreateResponse$", is_whole_grpc_stream),
+    (r"^grpcurl .*/StreamResponse$", is_rest_over_grpc),
+    (r"^grpcurl .*/CancelResponse$", is_cancelled_over_grpc),
     (r"^grpcurl .*/GetResponse$", is_stored_response),
     (r"^grpcurl .*/DeleteResponse$", has(deleted=True)),
     (r"^grpcurl .*/ListInputItems$", lists_the_question),

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from facade import VERSION
-from tests.docs.markdown import ROOT, Page, blocks
+from tests.docs.markdown import FENCE, ROOT, Page, blocks
 
 README = Page("README.md")
 PAGES = [Page(name) for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 HIDDEN = ("*/__init__.py", ".git", ".gitignore", "*/.*", "shared")
+WIDEST = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]["line-length"]
 LINE = re.compile(r"^( *)(\S+)(?: {2,}\S.*)?$")
 
 
@@ -41,6 +42,12 @@ def children(folder: Path) -> Iterator[str]:
         relative = path.relative_to(ROOT).as_posix()
         if not ignored(relative):
             yield f"{relative}/" if path.is_dir() else relative
+
+
+def test_prose_of_readme_is_no_wider_than_code() -> None:
+    """Tables, commands and what has no blank to break at may be."""
+    lines = FENCE.sub("", README.text).splitlines()
+    assert [line for line in lines if len(line) > WIDEST and not line.startswith("|") and " " in line.strip()] == []
 
 
 def test_everything_in_the_tree_is_on_the_disk() -> None:

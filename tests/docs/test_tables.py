@@ -7,6 +7,7 @@ import grpc
 import pytest
 
 from answerd.v1.responses_service_pb2 import DESCRIPTOR as CONTRACT
+from bench.options import PARTS
 from common.settings import settings_table
 from facade import create_request, unsupported
 from facade.errors import RULES, SERVICE_RULES
@@ -14,6 +15,7 @@ from inference.gguf.block_types import SUPPORTED_TYPES
 from inference.gguf.families import FAMILIES
 from service.errors import CODES, Reason
 from service.validate.unsupported import UNSUPPORTED
+from tests.docs.benchmark import LINES, told
 from tests.docs.markdown import ROOT, Page, code, table
 from tests.support.named_tests import is_there
 from tests.support.server import Server
@@ -23,14 +25,19 @@ NOT_THERE = "What is not there yet"
 SERVICE = CONTRACT.services_by_name["ResponsesService"]
 
 
+def test_every_part_of_the_benchmark_has_its_lines() -> None:
+    assert LINES.keys() == set(PARTS)
+
+
 def test_every_measure_of_the_benchmark_has_its_figures() -> None:
-    """A measure that is compared with nothing has a dash for that and for the ratio, and nothing else has one."""
+    """A measure that is compared with nothing has a dash for that and for the ratio, one that aims at nothing for its
+    target, and nothing else has one."""
     rows = table(README.sections["Performance"], "measure")
-    assert len(rows) > 5
-    for measure, ours, against, ratio, target in rows:
+    assert [(row[0], row[-1]) for row in rows] == told()
+    for measure, ours, against, ratio, _ in rows:
         theirs = re.sub(r"^.*: ", "", against)
         compared = [theirs, ratio] if (against, ratio) != ("-", "-") else []
-        for cell in (ours, target, *compared):
+        for cell in (ours, *compared):
             assert re.fullmatch(r"\d+(\.\d+)?", cell), f"{measure}: {cell!r} is no figure"
 
 
@@ -89,13 +96,13 @@ def test_every_unsupported_parameter_stands_in_readme() -> None:
 
 
 def test_every_part_that_is_unsupported_stands_in_readme() -> None:
-    [listed] = re.findall(r"\nSo are, by .* the\nkeys (.*?)\. ", README.sections[NOT_THERE], re.DOTALL)
+    [listed] = re.findall(r"\sSo\sare,\sby\s.*\sthe\skeys\s(.*?)\.\s", README.sections[NOT_THERE], re.DOTALL)
     parts = {name: keys for name, keys in unsupported.PARTS.items() if name not in ("ReasoningConfig", "InputFile")}
     assert set(re.findall(r"`(\w+)`", listed)) == {key for keys in parts.values() for key in keys}
 
 
 def hints() -> set[str]:
-    [listed] = re.findall(r"because they are hints: (.*?)\.\n", README.sections[NOT_THERE], re.DOTALL)
+    [listed] = re.findall(r"because\sthey\sare\shints:\s(.*?)\.\s", README.sections[NOT_THERE], re.DOTALL)
     return set(re.findall(r"`([\w.]+)`", listed))
 
 

@@ -81,6 +81,22 @@ def test_a_grammar_and_a_format_contradict_each_other() -> None:
     assert ("grammar", INVALID) not in faults_of(request_of({**fields, "text": {"format": {"text": {}}}}))
 
 
+@pytest.mark.parametrize(
+    ("key", "fields"),
+    [
+        ("stop", {"stop": ["a"]}),
+        ("n_choices", {"nChoices": 2}),
+        ("grammar", {"grammar": {"type": "GRAMMAR_TYPE_REGEX", "value": "a"}}),
+    ],
+)
+def test_what_does_not_go_with_tools_is_refused_with_the_names_of_both(key: str, fields: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        validate(request_of({"tools": [FUNCTION], **fields}))
+    assert f"'{key}'" in caught.value.message
+    assert "'tools'" in caught.value.message
+    validate(request_of({"tools": [FUNCTION], "toolChoice": {"mode": "TOOL_CHOICE_MODE_NONE"}, **fields}))
+
+
 def test_all_faults_are_told_in_document_order() -> None:
     broken = items(
         message("ROLE_USER", {"inputText": {}}, {"inputImage": {}}, {"inputFile": {}}),
