@@ -12,6 +12,8 @@ from inference.sampling.arrays import Doubles, Floats, Indices
 from inference.sampling.parameters import SamplingParams
 
 _BLOCK = 256
+_GROUPS = 4  # so many for each of the largest that are looked for: then few others are as large
+_DEEPEST = 64  # values in a group
 _LIKELY = 1e-4  # tokens of at least this share of the mass are tried as the nucleus first
 
 
@@ -32,7 +34,7 @@ class Draw:
             kept = largest(row, params.top_k)
         elif params.top_p == 1 and params.min_p > 0:
             # A candidate too many is no harm: its weight decides.
-            kept = np.flatnonzero(row >= top + params.temperature * (math.log(params.min_p) - 1))
+            kept = (row >= top + params.temperature * (math.log(params.min_p) - 1)).nonzero()[0]
         else:
             return self._draw_of_all(row, top, params, uniform)
         weights = _weights(row[kept], top, params.temperature)
@@ -55,25 +57,39 @@ class Draw:
 
 def largest(row: Floats, count: int) -> Indices:
     """The places of the `count` largest, in their order; of equal ones the lower places."""
-    blocks = row[: row.size - row.size % _BLOCK].reshape(-1, _BLOCK)
-    if count <= len(blocks):
-        # The count-th largest of the blocks' maxima is no larger than the count-th largest of all.
-        maxima = blocks.max(axis=1)
-        places = np.flatnonzero(row >= np.partition(maxima, maxima.size - count)[maxima.size - count])
-    else:
-        places = np.arange(row.size)
+    # The count-th largest of some groups' maxima is no larger than the count-th largest of all.
+    maxima = _maxima(row, _GROUPS * count)
+    least = _least(maxima, count) if count < maxima.size else -np.inf
+    places = (row >= least).nonzero()[0]
     values = row[places]
-    if len(places) <= count:
-        return places
-    return _first(places, values, np.partition(values, values.size - count)[values.size - count], count)
+    return places if len(places) <= count else _first(places, values, _least(values, count), count)
+
+
+def _maxima(row: Floats, least: int) -> Floats:
+    """The largest value of each group; at least so many groups, if there are as many values.
+
+    The members of a group lie far apart, since the likely tokens of a vocabulary lie together.
+    """
+    depth = min(row.size // least, _DEEPEST)
+    if depth < 2:
+        return row
+    maxima: Floats = row[: row.size - row.size % depth].reshape(depth, -1).max(axis=0)
+    return maxima
+
+
+def _least(values: Floats, count: int) -> np.float32:
+    """The `count`-th largest."""
+    least: np.float32 = np.partition(values, -count)[-count]
+    return least
 
 
 def _first(places: Indices, values: Floats, least: np.float32, count: int) -> Indices:
     """The `count` places of values that are at least `least`; too many are equal to it, and the last of these go."""
-    kept = values >= least
-    places, values = places[kept], values[kept]
-    surplus = len(places) - count
-    return np.delete(places, np.flatnonzero(values == least)[-surplus:]) if surplus else places
+    kept = (values >= least).nonzero()[0]
+    surplus = len(kept) - count
+    if surplus:
+        kept = np.delete(kept, (values[kept] == least).nonzero()[0][-surplus:])
+    return places[kept]
 
 
 def _weights(row: Floats, top: np.float32, temperature: float, out: Floats | None = None) -> Floats:
@@ -104,7 +120,7 @@ def _pick(cumulative: Doubles, target: float) -> int:
 
 def _nucleus(weights: Floats, total: float, share: float) -> Indices:
     """The fewest tokens, the likeliest first, that make up `share` of the total; in the order of their ids."""
-    kept = np.flatnonzero(weights >= total * _LIKELY)
+    kept = (weights >= total * _LIKELY).nonzero()[0]
     pool = weights[kept]
     if pool.sum(dtype=np.float64) < share * total:
         kept, pool = np.arange(weights.size), weights

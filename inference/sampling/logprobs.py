@@ -1,5 +1,6 @@
 """Log-probabilities of the model's own distribution: of the drawn token, and of the likeliest ones beside it."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,7 @@ class Logprob:
 def logprob_of(row: Floats, top: np.float32, token: int, alternatives: int, scratch: Floats) -> Logprob:
     """row: the model's logits, shape [vocab_size]. top: the largest of them. scratch: as many floats to work in."""
     weights = np.subtract(row, top, out=scratch)
-    total = float(top) + float(np.log(np.exp(weights, out=weights).sum(dtype=np.float64)))
+    total = float(top) + math.log(np.exp(weights, out=weights).sum())
     best = largest(row, alternatives) if alternatives else np.empty(0, np.intp)
     best = best[np.argsort(-row[best], kind="stable")]
     pairs = zip(best.tolist(), row[best].tolist(), strict=True)

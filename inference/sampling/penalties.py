@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from inference.sampling.arrays import Floats, Ids
+from inference.sampling.arrays import Doubles, Floats, Indices
 from inference.sampling.parameters import SamplingParams
 
 # A penalised logit stays finite, so that of forbidden tokens the least forbidden can still be drawn.
@@ -18,7 +18,7 @@ class LogitBias:
 
     def __init__(self, biases: Iterable[tuple[int, float]]) -> None:
         pairs = [(token, bias) for token, bias in biases if bias != 0]
-        self._tokens: Ids = np.array([token for token, _ in pairs], np.int32)
+        self._tokens: Indices = np.array([token for token, _ in pairs], np.intp)
         self._biases: Floats = np.array([bias for _, bias in pairs], np.float32)
 
     def __bool__(self) -> bool:
@@ -34,7 +34,7 @@ class Penalties:
     Repetition (Keskar et al. 2019, CTRL) concerns the tokens of prompt and output, the others those of the output.
     """
 
-    __slots__ = ("_counts", "_frequency", "_places", "_presence", "_repetition", "_tokens")
+    __slots__ = ("_counts", "_frequency", "_losses", "_places", "_presence", "_repetition", "_tokens")
 
     def __init__(self, params: SamplingParams, prompt: Iterable[int]) -> None:
         # A float that makes no product of two finite logits infinite in double precision.
@@ -42,8 +42,9 @@ class Penalties:
         self._presence, self._frequency = params.presence_penalty, params.frequency_penalty
         seen = dict.fromkeys(prompt) if self._repetition != 1 else {}
         self._places = {token: place for place, token in enumerate(seen)}
-        self._tokens: Ids = np.array([*seen, *[0] * 32], np.int32)
-        self._counts: Floats = np.zeros(len(seen) + 32, np.float32)  # in the output
+        self._counts = [0] * len(seen)  # in the output
+        self._tokens: Indices = np.array([*seen, *[0] * 32], np.intp)
+        self._losses: Doubles = np.zeros(len(seen) + 32)  # by presence and frequency
 
     def __bool__(self) -> bool:
         return bool(self._presence or self._frequency) or self._repetition != 1
@@ -51,19 +52,21 @@ class Penalties:
     def accept(self, token: int) -> None:
         """A token was generated."""
         place = self._places.setdefault(token, len(self._places))
+        if place == len(self._counts):
+            self._counts.append(0)
         if place == len(self._tokens):
             self._tokens = np.concatenate((self._tokens, np.zeros_like(self._tokens)))
-            self._counts = np.concatenate((self._counts, np.zeros_like(self._counts)))
-        self._tokens[place] = token
+            self._losses = np.concatenate((self._losses, np.zeros_like(self._losses)))
         self._counts[place] += 1
+        self._tokens[place] = token
+        self._losses[place] = self._presence + self._frequency * self._counts[place]
 
     def apply(self, row: Floats) -> None:
         """Change, in place, the logits of the tokens that have occurred."""
         seen = len(self._places)
-        tokens, counts = self._tokens[:seen], self._counts[:seen]
+        tokens = self._tokens[:seen]
         logits = row[tokens].astype(np.float64)
         if self._repetition != 1:
             logits = np.where(logits > 0, logits / self._repetition, logits * self._repetition)
-        if self._presence or self._frequency:
-            logits -= self._frequency * counts + self._presence * (counts > 0)
-        row[tokens] = np.clip(logits, -LARGEST, LARGEST)
+        logits -= self._losses[:seen]
+        row[tokens] = np.minimum(np.maximum(logits, -LARGEST), LARGEST)

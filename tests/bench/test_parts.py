@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import clients, conversation, memory, parts
+from bench import clients, conversation, memory, parts, sampling_cost
 from bench.accuracy import accuracy_of
 from bench.clients import Served
 from bench.engines import ENGINE, LLAMA
@@ -84,6 +84,11 @@ def test_sizes_and_shares_are_held_to_the_targets() -> None:
     loaded = [Samples("engine", [value], False) for value in (0.9, 151e6, 5.1)]
     assert [row.met for row in loading_rows(loaded[0], loaded[1], loaded[2], 100_000_000)] == [True, False, False]
     assert [growth_row(share, 1000).met for share in (0.02, 0.021)] == [True, False]
+
+
+def test_what_sampling_costs_is_timed_without_prompts() -> None:
+    early, late = Stream(first=1.0, last=9.0, end=9.0, tokens=11), Stream(first=5.0, last=10.0, end=10.0, tokens=11)
+    assert sampling_cost.rate([early, late]) == 2 * 10 / 5
 
 
 def test_users_settings_do_not_reach_what_is_measured() -> None:
