@@ -46,11 +46,12 @@ class OutputParser:
         return pieces
 
     def flush(self) -> list[Piece]:
-        """What was held back, when no more can come. The end of a call's frame that is cut off is left out."""
+        """What was held back, when no more can come. Of a call's frame that is cut off, before or behind the arguments,
+        the rest is left out: under its grammar it would have become nothing else."""
         pieces: list[Piece] = []
         if self._held and self._step == self._in_thought:
             pieces.append(Thought(self._take()))
-        elif self._held and self._step != self._at_tail:
+        elif self._held and self._step not in (self._at_call, self._at_tail):
             self._tell_text(len(self._held), pieces)
         return pieces
 

@@ -13,7 +13,7 @@ from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.event_pb2 import ResponseEvent
 from answerd.v1.input_pb2 import Input, ItemList
 from answerd.v1.item_pb2 import FunctionCallItem, FunctionCallOutputItem, FunctionOutput, Item, ItemStatus
-from answerd.v1.response_pb2 import Response, ResponseStatus
+from answerd.v1.response_pb2 import IncompleteReason, Response, ResponseStatus
 from answerd.v1.text_pb2 import JsonObjectFormat, TextConfig, TextFormat
 from answerd.v1.tool_choice_pb2 import AllowedTools, FunctionToolChoice, ToolChoice, ToolChoiceMode
 from answerd.v1.tool_pb2 import FunctionTool, Tool
@@ -209,6 +209,16 @@ async def test_a_call_that_is_cut_off_is_incomplete(calling: Served) -> None:
     assert names(events)[-3:] == ["function_call_arguments_done", "output_item_done", "incomplete"]
     assert response.output[0].function_call.status == ItemStatus.ITEM_STATUS_INCOMPLETE
     assert response.output[0].function_call.arguments == '{"city": "O'
+
+
+async def test_of_a_call_that_is_cut_off_before_its_arguments_nothing_is_told(calling: Served) -> None:
+    head = '<tool_call>\n{"name": "weat'
+    alone = await calling.answer("one", tools=TOOLS, max_output_tokens=len(encode(head)))
+    assert (kinds_of(alone), text_of(alone)) == (["message"], "")
+    second = await calling.answer("three", tools=TOOLS, max_output_tokens=len(encode(f"{OSLO}\n{head}")))
+    assert kinds_of(second) == ["function_call"]
+    for response in (alone, second):
+        assert response.incomplete_details.reason == IncompleteReason.INCOMPLETE_REASON_MAX_OUTPUT_TOKENS
 
 
 async def test_a_form_of_the_text_leaves_the_choice_between_calls_and_the_form(calling: Served) -> None:

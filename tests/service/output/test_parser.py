@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.output.parser import OutputParser
+from service.output.parser import HEAD, OutputParser
 from service.output.pieces import CallArguments, CallBegin, CallEnd, Piece, Text, Thought, merged
 
 CALL = '<tool_call>\n{"name": "add", "arguments": {"a": [1, "}"]}}\n</tool_call>'
@@ -36,6 +36,10 @@ FRAGMENTS = [
 ]
 
 CALLS = r"(\s*<tool_call>\n\{.name.: .add., .arguments.: \{.*)?\s*"
+# What may be left out at the end.
+CUT_OFF = re.compile(
+    rf"\s*<tool_call>({'|'.join(re.escape((HEAD % 'add')[:n]) for n in range(len(HEAD % 'add') + 1))})$"
+)
 # What may be left out: before anything else a thought, then calls. By whether the answer begins within a thought.
 FRAMES = {
     False: re.compile(rf"(\s*<think>.*|\s*<think>.*</think>)?{CALLS}", re.DOTALL),
@@ -111,8 +115,7 @@ def test_arguments_are_told_as_they_come() -> None:
         '<tool_call>{"arguments": {}}</tool_call>',
         '<tool_call>{"name": "add", "arguments": {}}</tool_call>',
         "<tool_call> add </tool_call>",
-        "\n <tool_call><tool_call>",
-        '<tool_call>\n{"name": "ad',
+        "\n <tool_call><tool_call>.",
         "<tool_c",
         "</tool_call>",
         "  \n",
@@ -130,6 +133,14 @@ def test_a_call_after_what_is_none_is_a_call() -> None:
 def test_a_call_that_is_cut_off_keeps_its_arguments() -> None:
     cut = '<tool_call>\n{"name": "add", "arguments": {"a": [1'
     assert parsed(cut) == [CallBegin("add"), CallArguments('{"a": [1')]
+
+
+@pytest.mark.parametrize("length", range(len(HEAD % "add") + 1))
+def test_a_call_that_is_cut_off_before_its_arguments_is_left_out(length: int) -> None:
+    cut = CALL[: len("<tool_call>") + length]
+    assert parsed(cut) == []
+    assert parsed(f"Wait.\n{cut}") == [Text("Wait.", 0)]
+    assert parsed(f"{CALL}\n{cut}") == CALLED
 
 
 def test_a_call_whose_frame_is_cut_off_is_whole() -> None:
@@ -160,6 +171,8 @@ def test_only_tags_and_what_they_frame_are_no_text(fragments: list[str], in_thou
     for piece in [*parsed(said, in_thought=in_thought), Text("", len(said))]:
         if isinstance(piece, Text):
             left_out = said[place : piece.start]
+            if piece.start == len(said):
+                left_out = CUT_OFF.sub("", left_out)
             assert FRAMES[begun].fullmatch(left_out), f"{left_out!r} is lost"
             assert said.startswith(piece.text, piece.start)
             place, begun = piece.start + len(piece.text), False
