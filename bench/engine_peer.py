@@ -16,12 +16,15 @@ from typing import Any
 
 import psutil
 
+from bench.machine import held_for
 from bench.models import open_model
 from bench.protocol import Command, Stream, encode_streams, own_streams, serve
 from common.settings import Settings
+from inference.model import ModelDirectory
 from inference.onnx.loading import load_runner
 from inference.onnx.provider import choose_provider
 from inference.options import EngineOptions
+from inference.runner import Runner
 from inference.sampling.parameters import DryParams, SamplingParams
 from inference.stream import AsyncEngine
 from inference.types import GenerationRequest
@@ -66,9 +69,15 @@ def sampling_of(fields: dict[str, Any]) -> SamplingParams:
 
 def load_engine(gguf: Path, cache: Path, threads: int, slots: int, context: int) -> AsyncEngine:
     model = open_model(gguf, cache, "int4")
-    runner = load_runner(
-        model.graph_path, model.config, choose_provider("cpu"), threads=threads, slots=slots, context=context
-    )
+    return engine_over(model, runner_of(model, threads, slots, context))
+
+
+def runner_of(model: ModelDirectory, threads: int, slots: int, context: int) -> Runner:
+    provider = choose_provider("cpu")
+    return load_runner(model.graph_path, model.config, provider, threads=threads, slots=slots, context=context)
+
+
+def engine_over(model: ModelDirectory, runner: Runner) -> AsyncEngine:
     token_bytes = model.tokenizer.token_bytes()
     token_bytes += [b""] * (runner.vocab_size - len(token_bytes))
     # Beside an engine that does not draft: the same work.
@@ -80,7 +89,11 @@ def main() -> None:
     lines, out = own_streams()
     gguf, cache, threads, slots = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     memory, start = psutil.Process().memory_info().rss, time.perf_counter()
-    engine = load_engine(gguf, cache, threads, slots, Settings().context)
+    model = open_model(gguf, cache, "int4")
+    held = held_for(model.path)
+    runner = runner_of(model, threads, slots, Settings().context)
+    runner_bytes = held_for(model.path) - held
+    engine = engine_over(model, runner)
     with asyncio.Runner() as loop:
 
         async def started() -> None:
@@ -94,6 +107,7 @@ def main() -> None:
         loaded = {
             "seconds": time.perf_counter() - start,
             "bytes": psutil.Process().memory_info().rss - memory,
+            "runner_bytes": runner_bytes,
         }
         name = f"answerd's engine (ONNX Runtime {version('onnxruntime-gpu')})"
         commands: dict[str, Command] = {

@@ -135,7 +135,7 @@ async def pause(bench: Bench) -> list[Row]:
 
 
 async def loading(bench: Bench) -> list[Row]:
-    return loading_rows(*await measure_loading(bench.options, bench.say), bench.options.model.stat().st_size)
+    return loading_rows(await measure_loading(bench.options, bench.say), bench.options.model.stat().st_size)
 
 
 async def memory(bench: Bench) -> list[Row]:

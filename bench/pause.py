@@ -16,7 +16,7 @@ from bench.workloads import Say, WorkloadError
 
 PROMPT_LENGTH = 8000
 LONG_CONTEXT = ("--context=8192",)
-STREAMS, STREAM_PROMPT, STREAM_LENGTH = 4, 64, 1400
+STREAMS, STREAM_PROMPT, STREAM_LENGTH = 4, 64, 2000
 # What was said becomes likelier with each repetition, so that no answer ends before its last token.
 ENDLESS = {"frequency_penalty": -2.0}
 HEAD_START = 3.0

@@ -5,7 +5,7 @@ Does not know chat templates, models, or how bytes become text again.
 """
 
 import json
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,9 @@ class Tokenizer:
         added = tokenizer.get_added_tokens_decoder()
         self._special = {token.content: index for index, token in added.items() if token.special}
         self._added = {index: token.content for index, token in added.items()}
-        self._ids = tokenizer.get_vocab(with_added_tokens=True)
-        self._longest = max(map(len, self._ids), default=1)
-        self.vocab_size = max(self._ids.values(), default=-1) + 1
+        ids = tokenizer.get_vocab(with_added_tokens=True)
+        self._longest = max(map(len, ids), default=1)
+        self.vocab_size = max(ids.values(), default=-1) + 1
 
     @classmethod
     def open(cls, path: Path) -> "Tokenizer":
@@ -84,13 +84,19 @@ class Tokenizer:
         except those whose text is to be shown."""
         table = [b""] * self.vocab_size
         if _is_byte_level(self._tokenizer):
-            _fill_byte_level(table, self._ids)
+            _fill_byte_level(table, self._vocabulary())
         else:
-            _fill_sentencepiece(table, self._ids)
+            _fill_sentencepiece(table, self._vocabulary())
         for index, content in self._added.items():
             hidden = content in self._special and content not in shown
             table[index] = b"" if hidden else content.encode("utf-8")
         return table
+
+    def _vocabulary(self) -> Iterator[tuple[int, str]]:
+        """Each id that is used and its token, one by one: all at once take 12 MB for 49152 tokens."""
+        for index in range(self.vocab_size):
+            if (token := self.token(index)) is not None:
+                yield index, token
 
 
 def _without_control(tokenizer: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
@@ -116,9 +122,9 @@ def _is_byte_level(tokenizer: tokenizers.Tokenizer) -> bool:
     return any(part["type"] == "ByteLevel" for part in [state, *state.get("decoders", [])])
 
 
-def _fill_byte_level(table: list[bytes], ids: Mapping[str, int]) -> None:
+def _fill_byte_level(table: list[bytes], vocabulary: Iterable[tuple[int, str]]) -> None:
     to_latin1 = {ord(char): chr(byte) for byte, char in enumerate(_byte_characters())}
-    for token, index in ids.items():
+    for index, token in vocabulary:
         try:
             table[index] = token.translate(to_latin1).encode("latin-1")
         except UnicodeEncodeError:  # a token in plain text, not in the byte alphabet
@@ -135,7 +141,7 @@ def _byte_characters() -> list[str]:
     return [chr(byte) if chr(byte) in alphabet else next(others) for byte in range(256)]
 
 
-def _fill_sentencepiece(table: list[bytes], ids: Mapping[str, int]) -> None:
+def _fill_sentencepiece(table: list[bytes], vocabulary: Iterable[tuple[int, str]]) -> None:
     one_byte = {f"<0x{byte:02X}>": bytes([byte]) for byte in range(256)}
-    for token, index in ids.items():
+    for index, token in vocabulary:
         table[index] = one_byte.get(token) or token.replace(_SENTENCEPIECE_SPACE, " ").encode("utf-8")

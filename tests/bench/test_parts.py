@@ -1,15 +1,18 @@
 """The smaller parts: flags, rows, machine facts, the checks on conversations and on streams that run together."""
 
+import mmap
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from bench import clients, conversation, memory, parts, sampling_cost
 from bench.accuracy import accuracy_of
 from bench.clients import Served
 from bench.engines import ENGINE, LLAMA
-from bench.machine import ProcessorTime, commit, cpu_model
+from bench.loading import Loading
+from bench.machine import ProcessorTime, commit, cpu_model, held_for
 from bench.options import GROWTH_REQUESTS, PARTS, REPEAT, parse
 from bench.product import plain_environ
 from bench.protocol import Stream
@@ -24,6 +27,19 @@ def test_what_others_took_from_the_processors_is_told_of_an_interval() -> None:
     assert lost == ProcessorTime(others=4.5, stolen=0.75)
     before = ProcessorTime.now()
     assert (ProcessorTime.now() - before).stolen >= 0
+
+
+@pytest.mark.skipif(not hasattr(psutil.Process, "memory_maps"), reason="the system does not tell pages apart")
+def test_pages_of_a_models_files_count_as_its_memory_and_those_of_others_do_not(tmp_path: Path) -> None:
+    model, other, size = tmp_path / "model", tmp_path / "model.other", 64 * 2**20
+    for folder in (model, other):
+        folder.mkdir()
+        (folder / "data").write_bytes(bytes(size))
+    before = held_for(model)
+    for folder, more in ((other, 0), (model, size)):
+        with (folder / "data").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pages:
+            assert pages.rfind(b"x") == -1
+            assert held_for(model) - before == pytest.approx(more, abs=size / 4)
 
 
 def test_every_part_is_measured_fully_unless_flags_say_otherwise() -> None:
@@ -88,8 +104,8 @@ def test_sizes_and_shares_are_held_to_the_targets() -> None:
     assert follow_up_row(Samples("follow-up", [0.31], False), cold).met is False
     assert [peak_row(size).met for size in (1.3e9, 1.301e9)] == [True, False]
     assert sampling_row(Samples("all", [91.9], True), Samples("greedy", [100.0], True)).met is False
-    loaded = [Samples("engine", [value], False) for value in (0.9, 151e6, 5.1)]
-    assert [row.met for row in loading_rows(loaded[0], loaded[1], loaded[2], 100_000_000)] == [True, False, False]
+    loading = Loading(seconds=[0.9], bytes=[209e6], weights=[151e6], starts=[5.1])
+    assert [row.met for row in loading_rows(loading, 100_000_000)] == [True, False, None, False]
     assert [growth_row(share, 1000).met for share in (0.02, 0.021)] == [True, False]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from bench import rows
 from bench.clients import CLIENTS, Served
 from bench.engines import ENGINE, LLAMA
+from bench.loading import Loading
 from bench.options import GROWTH_REQUESTS
 from bench.results import Row, Samples
 from bench.workloads import WIDE, WORKLOADS, Workload
@@ -33,7 +34,7 @@ LINES: Mapping[str, Sequence[Row]] = {
     "schema": rows.schema_rows(dict.fromkeys(("stream", "together"), (ONE, ONE))),
     "deterministic": [rows.deterministic_row({OURS: [1.0], THEIRS: [1.0]}, OURS, THEIRS)],
     "pause": [rows.pause_row(ONE)],
-    "loading": rows.loading_rows(ONE, ONE, ONE, 1),
+    "loading": rows.loading_rows(Loading([1.0], [1.0], [1.0], [1.0]), 1),
     "memory": [rows.peak_row(1)],
     "growth": [rows.growth_row(1, GROWTH_REQUESTS)],
 }

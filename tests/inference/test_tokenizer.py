@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -128,6 +129,26 @@ def test_special_tokens_have_no_bytes_and_added_ones_their_text() -> None:
     assert len(table) == TINY.vocab_size
     assert [table[i] for i in CONTROL.values()] == [b"", b"", b""]
     assert table[TINY.encode([(THINK, False)])[0]] == THINK.encode()
+
+
+def test_a_large_vocabulary_is_held_as_bytes_alone() -> None:
+    """As Python strings it is several times as large, and what is freed after loading stays with the process."""
+    count = 40_000
+    vocabulary = {f"token{index:06}": index for index in range(count)}
+    large = tokenizers.Tokenizer(BPE(vocab=vocabulary, merges=[]))
+    large.decoder = decoders.ByteLevel()
+    tracemalloc.start()
+    try:
+        tokenizer = Tokenizer(large)
+        tracemalloc.reset_peak()
+        held, _ = tracemalloc.get_traced_memory()
+        table = tokenizer.token_bytes()
+        after, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (len(table), table[-1]) == (count, b"token039999")
+    assert held < 100_000
+    assert peak - after < 100_000
 
 
 def test_unused_ids_have_no_bytes() -> None:
