@@ -80,9 +80,10 @@ def _allowed_tools(value: Any) -> Any:
 
 
 def _bare_function(tool: Any) -> Any:
-    if isinstance(tool, dict) and tool.get("type") == "function":
-        return {key: inner for key, inner in tool.items() if key != "type"}
-    return tool
+    if not isinstance(tool, dict) or tool.get("type") != "function":
+        return tool
+    bare = {key: inner for key, inner in tool.items() if key != "type"}
+    return bare["function"] if bare.keys() == {"function"} else bare
 
 
 def _grammar(value: Any) -> Any:
@@ -95,7 +96,7 @@ def _grammar(value: Any) -> Any:
 # Messages whose fields chat clients put into an object of their own, under the key that `type` names.
 NESTED: Mapping[str, frozenset[str]] = {
     "Tool": frozenset({"function"}),
-    "ToolChoice": frozenset({"function"}),
+    "ToolChoice": frozenset({"function", "allowed_tools"}),
     "TextFormat": frozenset({"json_schema"}),
     "UserLocation": frozenset({"approximate"}),
 }

@@ -65,6 +65,9 @@ class Follower:
         failed = Response()
         failed.CopyFrom(self._response)
         failed.status = ResponseStatus.RESPONSE_STATUS_FAILED
+        # What is told again may have ended otherwise.
+        for field in ("completed_at", "incomplete_details"):
+            failed.ClearField(field)
         failed.error.CopyFrom(ResponseError(code=SERVER_ERROR, message=message))
         events = self._told.close()
         if self.last is not None and self.last.HasField("error"):

@@ -41,6 +41,8 @@ PARTS: Mapping[str, Mapping[str, Quiet]] = {
         "defer_loading": (False,),
         "async": (False,),
     },
+    # A function's is taken off before; what is left is a hosted tool's.
+    "FunctionToolChoice": {"type": ()},
     "FunctionCallItem": {"caller": (DIRECT,), "namespace": (), "async": (False,)},
     "FunctionCallOutputItem": {"caller": (DIRECT,), "namespace": (), "name": ()},
     "InputText": {"prompt_cache_breakpoint": ()},

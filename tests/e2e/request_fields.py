@@ -38,6 +38,10 @@ TOOL = {
 }
 CHAT_TOOL = {"type": "function", "function": {key: value for key, value in TOOL.items() if key != "type"}}
 SOME = {"type": "allowed_tools", "tools": [{"type": "function", "name": "look_up"}]}
+CHAT_SOME = {
+    "type": "allowed_tools",
+    "allowed_tools": {"mode": "required", "tools": [{"type": "function", "function": {"name": "look_up"}}]},
+}
 OUTPUT = {"type": "function_call_output", "call_id": "call_1", "output": "1"}
 CALL = {"type": "function_call", "call_id": "call_1", "name": "look_up", "arguments": "{}"}
 TEXT = {"type": "input_text", "text": "a"}
@@ -222,6 +226,12 @@ TOOLS = (
         "tool_choice (none)",
         "none",
         "tests/service/test_tools.py::test_without_tools_and_with_none_a_call_is_text",
+    ),
+    shown("tool_choice (some, of chat clients)", CHAT_SOME, LIMIT, echo={**SOME, "mode": "required"}, **OFFERED),
+    refused(
+        "tool_choice (a hosted one among some)",
+        {**SOME, "tools": [{"type": "mcp", "server_label": "x"}]},
+        param="tool_choice.tools[0].type",
     ),
     refused("tool_choice (a hosted one)", {"type": "file_search"}, param="tool_choice"),
     refused("tool_choice (without tools)", "required", "invalid_value"),

@@ -49,6 +49,15 @@ MAPPED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f"}]}},
         {"tool_choice": {"allowed_tools": {"mode": "TOOL_CHOICE_MODE_AUTO", "tools": [{"name": "f"}]}}},
     ),
+    "tool choice, some tools in the older form": (
+        {
+            "tool_choice": {
+                "type": "allowed_tools",
+                "allowed_tools": {"mode": "required", "tools": [{"type": "function", "function": {"name": "f"}}]},
+            }
+        },
+        {"tool_choice": {"allowed_tools": {"mode": "TOOL_CHOICE_MODE_REQUIRED", "tools": [{"name": "f"}]}}},
+    ),
     "a tool": (
         {"tools": [{"type": "function", "name": "f", "parameters": {"b": 1.0, "a": 18446744073709551617}}]},
         {"tools": [{"function": {"name": "f", "parameters": '{"b":1.0,"a":18446744073709551617}'}}]},

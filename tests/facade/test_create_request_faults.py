@@ -89,6 +89,21 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
         "UNSUPPORTED_PARAMETER",
         "tool_choice",
     ),
+    "a hosted tool that may be called": (
+        {"tool_choice": {"type": "allowed_tools", "tools": [{"type": "mcp", "server_label": "x"}]}},
+        "UNSUPPORTED_PARAMETER",
+        "tool_choice.tools[0].type",
+    ),
+    "an allowed tool of both forms": (
+        {"tool_choice": {"type": "allowed_tools", "tools": [{"type": "function", "name": "f", "function": {}}]}},
+        "UNKNOWN_PARAMETER",
+        "tool_choice.tools[0].function",
+    ),
+    "an allowed tool that is no object": (
+        {"tool_choice": {"type": "allowed_tools", "tools": [{"type": "function", "function": "f"}]}},
+        "INVALID_TYPE",
+        "tool_choice.tools[0]",
+    ),
     "a call of a hosted tool": (
         {"input": [{"type": "web_search_call", "id": "ws_1", "status": "completed"}]},
         "UNSUPPORTED_PARAMETER",

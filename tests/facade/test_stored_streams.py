@@ -4,6 +4,7 @@ import aiohttp
 import grpc
 import pytest
 
+from answerd.v1.event_pb2 import ResponseSnapshot
 from tests.facade import scripts
 from tests.facade.envelope import error_of
 from tests.facade.fake_service import FakeService, Refusal
@@ -11,6 +12,7 @@ from tests.support.event_order import check_events
 from tests.support.sse import parse_frames
 
 EVENTS = scripts.text("one", "two")
+CUT = scripts.cut("one", "two")
 STORED = scripts.completed([scripts.message("onetwo")])
 
 
@@ -49,6 +51,18 @@ async def test_a_stream_that_breaks_off_ends_with_what_is_known_of_the_response(
         events = parse_frames(await reply.read())
     assert [event["type"] for event in events[-2:]] == ["error", "response.failed"]
     assert (events[-1]["response"]["id"], events[-1]["response"]["model"]) == ("resp_1", STORED.model)
+
+
+@pytest.mark.parametrize("ended", [EVENTS[-1].completed, CUT[-1].incomplete], ids=["completed", "incomplete"])
+async def test_what_breaks_off_has_failed_and_nothing_else_although_the_response_had_ended(
+    ended: ResponseSnapshot, service: FakeService, url: str, http: aiohttp.ClientSession
+) -> None:
+    service.responses["resp_1"] = ended.response
+    service.replay = EVENTS[5:7]
+    async with http.get(f"{url}/v1/responses/resp_1?stream=true&starting_after=4") as reply:
+        failed = parse_frames(await reply.read())[-1]["response"]
+    assert (failed["status"], failed["completed_at"], failed["incomplete_details"]) == ("failed", None, None)
+    assert failed["usage"]["output_tokens"] == 3
 
 
 async def test_an_unknown_response_is_a_status_and_no_stream(url: str, http: aiohttp.ClientSession) -> None:
