@@ -100,7 +100,7 @@ class Guard:
         where = f"{request.method} {request.path[:200]}"
         match error:
             case web.HTTPNotFound():
-                hint = f" Use POST {CREATE}." if request.path in CHAT_ROUTES else ""
+                hint = f" Use POST {CREATE}." if request.path in CHAT_ROUTES else " /docs shows all that there are."
                 return ApiError("UNKNOWN_ROUTE", f"Unknown route: {where}.{hint}")
             case web.HTTPMethodNotAllowed():
                 return _method_not_allowed(request, where, sorted(error.allowed_methods))

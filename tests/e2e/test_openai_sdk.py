@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import openai
 import pytest
 
@@ -54,18 +56,31 @@ def test_a_token_budget_that_is_used_up_is_incomplete_and_says_why(sdk: openai.O
 
 
 def test_a_continued_response_knows_what_was_said_and_reuses_what_was_computed(sdk: openai.OpenAI) -> None:
-    first = sdk.responses.create(
-        model=MODEL, input="My name is Zebulon. Say hello.", temperature=0, max_output_tokens=32
-    )
-    second = sdk.responses.create(
-        model=MODEL, input="What is my name?", previous_response_id=first.id, temperature=0, max_output_tokens=32
-    )
+    """It is answered as the same conversation is that comes as a whole."""
+    create = partial(sdk.responses.create, model=MODEL, temperature=0, max_output_tokens=32)
+    name, question = "My name is Zebulon. Say hello.", "What is my name?"
+    first = create(input=name)
+    second = create(input=question, previous_response_id=first.id)
     assert second.previous_response_id == first.id
-    assert "Zebulon" in second.output_text
+    said = [{"role": "user", "content": name}, *first.output, {"role": "user", "content": question}]
+    assert create(input=said).output_text == second.output_text != create(input=question).output_text
     assert first.usage is not None
     assert second.usage is not None
     assert second.usage.input_tokens > first.usage.total_tokens
     assert second.usage.input_tokens_details.cached_tokens >= first.usage.input_tokens
+
+
+def test_deleting_a_parent_leaves_its_children_working(sdk: openai.OpenAI) -> None:
+    first = sdk.responses.create(model=MODEL, input="My name is Zebulon.", max_output_tokens=4)
+    second = sdk.responses.create(model=MODEL, input="Thanks.", previous_response_id=first.id, max_output_tokens=4)
+    before = sdk.responses.input_tokens.count(model=MODEL, input="Who am I?", previous_response_id=second.id)
+    sdk.responses.delete(first.id)
+    assert sdk.responses.retrieve(second.id).output == second.output
+    third = sdk.responses.create(model=MODEL, input="Who am I?", previous_response_id=second.id, max_output_tokens=4)
+    assert third.usage is not None
+    assert third.usage.input_tokens == before.input_tokens
+    with pytest.raises(openai.BadRequestError, match="not found"):
+        sdk.responses.create(model=MODEL, input="Hello?", previous_response_id=first.id)
 
 
 def test_instructions_come_before_the_input_and_are_echoed(sdk: openai.OpenAI) -> None:

@@ -131,6 +131,14 @@ async def test_what_is_no_route_is_an_envelope(
         assert (error["type"], error["code"]) == ("invalid_request_error", None)
 
 
+@pytest.mark.parametrize("path", ["/", "/v1/embeddings"])
+async def test_who_asks_for_no_route_is_shown_where_they_stand(
+    path: str, url: str, http: aiohttp.ClientSession
+) -> None:
+    async with http.get(f"{url}{path}") as reply:
+        assert "/docs" in (await error_of(reply))["message"]
+
+
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions"])
 async def test_older_routes_point_to_the_new_one(path: str, url: str, http: aiohttp.ClientSession) -> None:
     async with http.post(f"{url}{path}", json={}) as reply:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import grpc
@@ -52,6 +53,15 @@ async def test_deleting_a_running_response_cancels_it(served: Served) -> None:
     assert final(rest).status == ResponseStatus.RESPONSE_STATUS_CANCELLED
     await settled(served)
     assert (await served.store.counts()).records == 0
+
+
+async def test_the_children_of_a_deleted_response_go_on_with_all_that_was_said(served: Served) -> None:
+    parent = await served.answer("hi")
+    child = await served.answer("hi hi", previous_response_id=parent.id)
+    await served.stub.DeleteResponse(DeleteResponseRequest(id=parent.id), timeout=WAIT)
+    assert await served.stub.GetResponse(GetResponseRequest(id=child.id), timeout=WAIT) == child
+    await served.answer("hi", previous_response_id=child.id)
+    assert re.findall("hello|hi again", served.script.prompts[-1]) == [text_of(parent), text_of(child)]
 
 
 async def test_a_deleted_response_can_be_neither_got_deleted_nor_continued(served: Served) -> None:

@@ -159,6 +159,7 @@ async def test_once_begun_a_call_is_valid_whatever_the_model_wants(calling: Serv
     assert set(arguments) == {"weather": {"city"}, "forecast": {"days"}, "now": set()}[name]
 
 
+@pytest.mark.parametrize("strict", [None, False, True])
 @pytest.mark.parametrize("temperature", [0, 2])
 @pytest.mark.parametrize(
     ("choice", "possible"),
@@ -169,10 +170,11 @@ async def test_once_begun_a_call_is_valid_whatever_the_model_wants(calling: Serv
     ],
 )
 async def test_required_and_named_calls_are_made_and_valid(
-    whimsical: Served, temperature: float, choice: ToolChoice, possible: set[str]
+    whimsical: Served, temperature: float, choice: ToolChoice, possible: set[str], strict: bool | None
 ) -> None:
+    tools = [tool("weather", WEATHER, strict=strict), tool("forecast", DAYS, strict=strict), tool("now", strict=strict)]
     response = await whimsical.answer(
-        tools=TOOLS, tool_choice=choice, temperature=temperature, seed=1, max_output_tokens=900, max_tool_calls=3
+        tools=tools, tool_choice=choice, temperature=temperature, seed=1, max_output_tokens=900, max_tool_calls=3
     )
     assert response.status == ResponseStatus.RESPONSE_STATUS_COMPLETED
     assert set(kinds_of(response)) == {"function_call"}
