@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 
 from answerd.v1.compaction_pb2 import CompactedResponse
 from answerd.v1.input_items_pb2 import ListInputItemsResponse
+from answerd.v1.logprob_pb2 import LogProb, TopLogProb
 from answerd.v1.model_pb2 import Model
 from answerd.v1.response_pb2 import Response
 from facade.shapes import Field, Kind, Shape, Type, shape_of
@@ -65,6 +66,9 @@ def write_page(page: ListInputItemsResponse) -> dict[str, Any]:
 
 
 def _write(message: Message, shape: Shape) -> Any:
+    # Of these up to 21 come with each token: they do not take the general way.
+    if isinstance(message, LogProb):
+        return {**_logprob(message), "top_logprobs": [_logprob(top) for top in message.top_logprobs]}
     match shape.kind:
         case Kind.OBJECT:
             return _object(message, shape)
@@ -119,6 +123,10 @@ def _value(value: Any, field: Field) -> Any:
         case Type.JSON:
             return orjson.Fragment(value.translate(ONE_LINE))
     return value
+
+
+def _logprob(message: LogProb | TopLogProb) -> dict[str, Any]:
+    return {"token": message.token, "logprob": message.logprob, "bytes": list(message.bytes)}
 
 
 def _json_schema(written: dict[str, Any]) -> dict[str, Any]:

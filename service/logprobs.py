@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from answerd.v1.logprob_pb2 import LogProb, TopLogProb
+from answerd.v1.logprob_pb2 import LogProb
 from inference.sampling.logprobs import Logprob
 
 TokenBytes = Callable[[int], bytes]
@@ -17,13 +17,11 @@ def wire_logprobs(logprobs: Iterable[Logprob], bytes_of: TokenBytes) -> list[Log
 
 def _wire(logprob: Logprob, bytes_of: TokenBytes) -> LogProb:
     token = bytes_of(logprob.token)
-    top = [(bytes_of(other), value) for other, value in logprob.top]
-    return LogProb(
-        token=_text(token),
-        logprob=logprob.logprob,
-        bytes=token,
-        top_logprobs=[TopLogProb(token=_text(other), logprob=value, bytes=other) for other, value in top],
-    )
+    wire = LogProb(token=_text(token), logprob=logprob.logprob, bytes=token)
+    for other, value in logprob.top:
+        token = bytes_of(other)
+        wire.top_logprobs.add(token=_text(token), logprob=value, bytes=token)
+    return wire
 
 
 def _text(token: bytes) -> str:

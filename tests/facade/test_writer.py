@@ -110,6 +110,13 @@ def test_a_message_becomes_its_json(name: str) -> None:
     assert written(message) == value
 
 
+def test_a_log_probability_is_written_with_every_field_of_the_contract() -> None:
+    top = logprob_pb2.TopLogProb(token="a", logprob=-0.5, bytes=b"a")
+    value = written(logprob_pb2.LogProb(token="b", logprob=-1.5, bytes=b"b", top_logprobs=[top, top]))
+    assert list(value) == [field.name for field in logprob_pb2.LogProb.DESCRIPTOR.fields]
+    assert [list(each) for each in value["top_logprobs"]] == [[field.name for field in top.DESCRIPTOR.fields]] * 2
+
+
 def test_numbers_in_json_text_keep_their_form() -> None:
     tool = tool_pb2.FunctionTool(name="f", parameters='{"b":1.0,"a":18446744073709551617}')
     assert b'{"b":1.0,"a":18446744073709551617}' in orjson.dumps(write_message(tool))
