@@ -8,6 +8,7 @@ from llguidance import LLMatcher
 
 from inference.grammar.errors import GrammarError
 from inference.grammar.grammar import MAX_LENGTH, Grammar, GrammarKind
+from inference.grammar.seconds import without_leap_seconds
 
 # JSON on one line as `json.dumps` writes it. Where white space is free, a small model goes on with it for ever.
 LAYOUT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
@@ -34,7 +35,8 @@ def definition_of(grammar: Grammar) -> str:
 
 def json_rule(schema: str, *, lenient: bool = False) -> str:
     """The right side of a Lark rule for JSON of a schema, given as JSON text. Raises GrammarError."""
-    return "%json " + json.dumps({**_parsed(schema), "x-guidance": _options(schema, lenient=lenient)})
+    tightened = without_leap_seconds(_parsed(schema))
+    return "%json " + json.dumps({**tightened, "x-guidance": _options(schema, lenient=lenient)})
 
 
 def _options(text: str, *, lenient: bool) -> dict[str, Any]:
@@ -50,7 +52,8 @@ def _of_schema(grammar: Grammar) -> str:
     options = _options(grammar.text, lenient=grammar.lenient)
     try:
         # As overrides, so that an `x-guidance` in the schema cannot loosen them.
-        return LLMatcher.grammar_from_json_schema(grammar.text, overrides=options)  # type: ignore[arg-type]
+        schema = json.dumps(without_leap_seconds(_parsed(grammar.text)))
+        return LLMatcher.grammar_from_json_schema(schema, overrides=options)  # type: ignore[arg-type]
     except ValueError as error:
         raise GrammarError(str(error)) from error
 
