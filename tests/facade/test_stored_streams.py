@@ -65,6 +65,18 @@ async def test_what_breaks_off_has_failed_and_nothing_else_although_the_response
     assert failed["usage"]["output_tokens"] == 3
 
 
+@pytest.mark.parametrize(("told", "said"), [(2, []), (3, []), (5, ["one"])])
+async def test_a_stream_from_the_beginning_that_breaks_off_ends_with_no_more_than_was_told(
+    told: int, said: list[str], service: FakeService, url: str, http: aiohttp.ClientSession
+) -> None:
+    service.replay = EVENTS[:told]
+    async with http.get(f"{url}/v1/responses/resp_1?stream=true") as reply:
+        events = parse_frames(await reply.read())
+    check_events(events)
+    parts = [part for item in events[-1]["response"]["output"] for part in item["content"]]
+    assert [part["text"] for part in parts] == said
+
+
 async def test_an_unknown_response_is_a_status_and_no_stream(url: str, http: aiohttp.ClientSession) -> None:
     async with http.get(f"{url}/v1/responses/resp_2?stream=true") as reply:
         assert (reply.status, (await error_of(reply))["code"]) == (404, None)

@@ -50,16 +50,34 @@ def check_beginning(events: Sequence[Event]) -> None:
 
 
 def check_rest(events: Sequence[Event]) -> None:
-    """What is left of a stream that was taken up again somewhere, and read to its end; maybe nothing is."""
+    """What is left of a stream that was taken up again somewhere, and read to its end; maybe nothing is. Its terminal
+    event has what belongs to it."""
     check_numbers(events)
     ended = [event["type"] in TERMINAL for event in events]
     require(ended == [False] * (len(events) - 1) + [True] * bool(events), "the terminal event is not the last, once")
+    for event in events[-1:]:
+        _check_ending(event["response"], event["type"])
 
 
 def check_numbers(events: Sequence[Event]) -> None:
     """Any events that followed each other."""
     steps = {after["sequence_number"] - before["sequence_number"] for before, after in pairwise(events)}
     require(steps <= {1, 1 + SKIPPED}, "sequence numbers do not follow each other")
+
+
+def _check_ending(response: Event, kind: str) -> None:
+    """What goes with the status of a response that has ended."""
+    status = response["status"]
+    cancelled = kind == "response.incomplete" and status == "cancelled"
+    require(cancelled or status == TERMINAL[kind], "the status is not that of the event")
+    failed = kind == "response.failed"
+    for key, due in (
+        ("completed_at", status == "completed"),
+        ("error", failed),
+        ("incomplete_details", status in ("incomplete", "cancelled")),
+    ):
+        require((response.get(key) is not None) == due, f"{key} does not go with the status {status}")
+    require(failed or response.get("usage") is not None, "a response that has ended has no usage")
 
 
 class _Checker:
@@ -120,24 +138,15 @@ class _Checker:
         require(not ends, f"a response that has not ended has {ends}")
 
     def _end(self, response: Event, kind: str) -> None:
-        status = response["status"]
-        cancelled = kind == "response.incomplete" and status == "cancelled"
-        require(cancelled or status == TERMINAL[kind], "the status is not that of the event")
+        _check_ending(response, kind)
         failed = kind == "response.failed"
         require(not self.skipped or failed, "numbers are skipped without a failure")
-        for key, due in (
-            ("completed_at", status == "completed"),
-            ("error", failed),
-            ("incomplete_details", status in ("incomplete", "cancelled")),
-        ):
-            require((response.get(key) is not None) == due, f"{key} does not go with the status {status}")
-        require(failed or response.get("usage") is not None, "a response that has ended has no usage")
         require(failed or not self.open, "an item is left open")
         done = [self.done[index] for index in sorted(self.done)]
         in_short = len(self.kinds) == 2
         require(in_short or response["output"] == done, "the output is not the items that were done")
         whole = all(item["status"] == "completed" for item in response["output"])
-        require(whole or status != "completed", "an incomplete item in a completed response")
+        require(whole or response["status"] != "completed", "an incomplete item in a completed response")
 
     def _item(self, event: Event, step: str) -> None:
         index, item = event["output_index"], event["item"]
