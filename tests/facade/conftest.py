@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -10,7 +11,11 @@ import pytest
 from common.settings import Settings
 from facade.patience import Patience
 from facade.server import Facade
+from service.store import Store
 from tests.facade.fake_service import FakeService
+from tests.facade.whole import Whole, whole
+from tests.service.conftest import ANSWERS
+from tests.service.failing_store import FailingStore
 from tests.support.loop_watch import watched_loop
 from tests.support.replies import CheckedReply
 
@@ -55,3 +60,16 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
     """Every reply that a test reads whole is checked against the contract."""
     async with aiohttp.ClientSession(response_class=CheckedReply) as session:
         yield session
+
+
+@pytest.fixture
+async def harmed(tmp_path: Path, free_port: Callable[[], int]) -> AsyncIterator[tuple[Whole, FailingStore]]:
+    """A whole server, and its store, whose operations can be made to fail, or held."""
+    stores: list[FailingStore] = []
+
+    def wrap(store: Store) -> Store:
+        stores.append(FailingStore(store))
+        return stores[0]
+
+    async with whole(tmp_path, free_port, ANSWERS, wrap=wrap) as made:
+        yield made, stores[0]

@@ -4,21 +4,19 @@ is harmed."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 import pytest
 
 from answerd.v1.event_pb2 import ResponseEvent
-from service.store import Store
 from tests.facade import scripts
 from tests.facade.conftest import StartFacade
 from tests.facade.envelope import error_of
 from tests.facade.fake_service import WAIT, FakeService
-from tests.facade.whole import Whole, whole
-from tests.service.conftest import ANSWERS, LONG
+from tests.facade.whole import Whole
+from tests.service.conftest import LONG
 from tests.service.failing_store import FailingStore
 from tests.support.replies import check_whole_stream
 from tests.support.sse import parse_frames
@@ -37,19 +35,6 @@ REQUESTS: dict[str, Callable[[str], tuple[str, str, Body | None]]] = {
     "replay": lambda id: ("GET", f"/{id}?stream=true", None),
     "delete": lambda id: ("DELETE", f"/{id}", None),
 }
-
-
-@pytest.fixture
-async def harmed(tmp_path: Path, free_port: Callable[[], int]) -> AsyncIterator[tuple[Whole, FailingStore]]:
-    """A whole server, and its store, whose operations can be made to fail."""
-    stores: list[FailingStore] = []
-
-    def wrap(store: Store) -> Store:
-        stores.append(FailingStore(store))
-        return stores[0]
-
-    async with whole(tmp_path, free_port, ANSWERS, wrap=wrap) as made:
-        yield made, stores[0]
 
 
 async def create(http: aiohttp.ClientSession, url: str, **body: Any) -> tuple[int, Body]:

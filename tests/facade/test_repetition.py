@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 
 import aiohttp
 import pytest
 
-from service.store import Store
-from tests.facade.whole import Whole, whole
-from tests.service.conftest import ANSWERS, LONG
+from tests.facade.whole import Whole
+from tests.service.conftest import LONG
 from tests.service.failing_store import FailingStore
 from tests.service.scripted_model import WAIT
 from tests.service.served import settled
@@ -21,22 +18,9 @@ from tests.support.sse import parse_frames
 KEY = {"Idempotency-Key": "once"}
 
 
-@pytest.fixture
-async def system(tmp_path: Path, free_port: Callable[[], int]) -> AsyncIterator[tuple[Whole, FailingStore]]:
-    """A whole server, and its store, whose operations can be held."""
-    stores: list[FailingStore] = []
-
-    def wrap(store: Store) -> Store:
-        stores.append(FailingStore(store))
-        return stores[0]
-
-    async with whole(tmp_path, free_port, ANSWERS, wrap=wrap) as made:
-        yield made, stores[0]
-
-
-async def lose(system: tuple[Whole, FailingStore], streamed: bool) -> None:
+async def lose(harmed: tuple[Whole, FailingStore], streamed: bool) -> None:
     """A client asks for a long response with its key, and is gone in the middle of it; facade and service know."""
-    made, store = system
+    made, store = harmed
     made.served.gate.hold_after(3)
     asked, released = store.held["create"] = asyncio.Event(), asyncio.Event()
     url = f"{made.url}/v1/responses"
@@ -60,16 +44,16 @@ async def lose(system: tuple[Whole, FailingStore], streamed: bool) -> None:
 @pytest.mark.parametrize("ended", [False, True], ids=["while it runs", "when it has ended"])
 @pytest.mark.parametrize("streamed", [False, True], ids=["json", "stream"])
 async def test_who_lost_the_connection_asks_again_and_gets_the_whole_answer(
-    system: tuple[Whole, FailingStore], http: aiohttp.ClientSession, streamed: bool, ended: bool
+    harmed: tuple[Whole, FailingStore], http: aiohttp.ClientSession, streamed: bool, ended: bool
 ) -> None:
-    served = system[0].served
-    await lose(system, streamed)
+    served = harmed[0].served
+    await lose(harmed, streamed)
     [response] = await served.store.unfinished()
     if ended:
         served.gate.open()
         await settled(served)
     body = {"input": "long", "stream": streamed}
-    asking = asyncio.ensure_future(http.post(f"{system[0].url}/v1/responses", json=body, headers=KEY))
+    asking = asyncio.ensure_future(http.post(f"{harmed[0].url}/v1/responses", json=body, headers=KEY))
     if streamed:
         await asking
     served.gate.open()
