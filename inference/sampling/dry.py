@@ -1,22 +1,22 @@
 """DRY: a penalty on the token that would prolong a repetition. It knows tokens and the bytes they stand for.
 
-The length of the repetition at each earlier place follows from the one before it when a token is added, so a step
-costs one comparison of the whole sequence with that token.
+All is kept from the newest token to the oldest. The run of tokens that ends at some distance from the end follows from
+the one that ended at that distance before, so a step costs one comparison of the whole sequence with the new token.
 """
 
 from bisect import bisect_right
 from collections.abc import Sequence
 from copy import copy
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.sampling.arrays import Doubles, Floats, Ids, Indices
+from inference.sampling.arrays import Doubles, Flags, Floats, Ids, Indices
 from inference.sampling.parameters import DryParams
 from inference.sampling.penalties import LARGEST
 
-Flags = NDArray[np.bool_]
+_T = TypeVar("_T", np.int32, np.bool_)
 
 
 class Dry:
@@ -27,59 +27,57 @@ class Dry:
     there is what would prolong it.
     """
 
-    __slots__ = ("_breakers", "_breaks", "_length", "_lengths", "_params", "_reach", "_tail", "_token_bytes", "_tokens")
+    __slots__ = ("_breakers", "_breaks", "_params", "_reach", "_room", "_runs", "_tail", "_token_bytes", "_tokens")
 
     def __init__(self, params: DryParams, prompt: Sequence[int], token_bytes: Sequence[bytes]) -> None:
         """token_bytes: what each token id adds to the text. Takes a few microseconds a token of the prompt."""
         self._params, self._token_bytes = params, token_bytes
         self._breakers = _without_longer([breaker.encode() for breaker in params.sequence_breakers])
         self._reach = max(map(len, self._breakers), default=1) - 1  # bytes that may begin a breaker
-        self._length = len(prompt)
-        room = max(2 * self._length, 256)
-        self._tokens: Ids = np.zeros(room, np.int32)
-        self._tokens[: self._length] = prompt
-        self._breaks: Flags = np.zeros(room, np.bool_)
+        self._room = max(len(prompt), 256)  # before the newest token
         pieces = [token_bytes[token] for token in prompt]
-        self._breaks[: self._length] = _breaking(pieces, self._breakers)
         self._tail = b"".join(pieces)[-self._reach :] if self._reach else b""
-        self._lengths: Ids = np.zeros(room, np.int32)
-        breaking = np.flatnonzero(self._breaks)
-        unbroken = self._length - 1 - int(breaking[-1]) if breaking.size else self._length
-        self._lengths[: self._length] = _repetitions(prompt, unbroken)
+        self._tokens: Ids = _roomier(np.array(prompt[::-1], np.int32), self._room)
+        self._breaks: Flags = _roomier(_breaking(pieces, self._breakers)[::-1], self._room)
+        # By distance from the newest token, which itself is not among them.
+        self._runs: Ids = np.zeros(len(self._tokens), np.int32)
+        breaking = self._breaks[self._room :].nonzero()[0]
+        unbroken = int(breaking[0]) if breaking.size else len(prompt)
+        runs = _repetitions(prompt, unbroken)[1:]
+        self._runs[: len(runs)] = runs
 
     def copy(self) -> Self:
         """The same repetitions, of a sequence that goes on by itself; far quicker than reading its prompt again."""
         other = copy(self)
-        other._tokens, other._breaks, other._lengths = self._tokens.copy(), self._breaks.copy(), self._lengths.copy()
+        other._tokens, other._breaks, other._runs = self._tokens.copy(), self._breaks.copy(), self._runs.copy()
         return other
 
     def accept(self, token: int) -> None:
         """A token was generated."""
-        if self._length == len(self._tokens):
-            self._tokens, self._lengths = _doubled(self._tokens), _doubled(self._lengths)
-            self._breaks = np.concatenate((self._breaks, np.zeros_like(self._breaks)))
-        last, piece = self._length, self._token_bytes[token]
-        self._tokens[last] = token
-        self._breaks[last] = self._ends_breaker(piece)
-        if self._breaks[last]:
-            self._lengths[: last + 1] = 0
-        else:
-            longer = np.where(self._tokens[1:last] == token, self._lengths[: last - 1] + 1, 0)
-            self._lengths[1:last] = longer
-            self._lengths[0] = self._tokens[0] == token
-        self._length += 1
+        if not self._room:
+            self._room = len(self._tokens)
+            self._runs = np.concatenate((self._runs, np.zeros_like(self._runs)))
+            self._tokens, self._breaks = _roomier(self._tokens, self._room), _roomier(self._breaks, self._room)
+        before, runs = self._tokens[self._room :], self._runs[: len(self._tokens) - self._room]
+        runs += 1
+        runs *= before == token
+        self._room -= 1
+        piece = self._token_bytes[token]
+        self._tokens[self._room] = token
+        if self._ends_breaker(piece):
+            self._breaks[self._room] = True
+            runs[:] = 0
 
     def apply(self, row: Floats) -> None:
         """Subtract, in place, the penalties of the tokens that would prolong a repetition, each for its longest one."""
-        least = max(self._params.allowed_length, 1)
-        places: Indices = np.flatnonzero(self._lengths[: self._length] >= least)
-        places = places[~self._breaks[places + 1]]
-        if not places.size:
+        distances: Indices = (self._runs >= max(self._params.allowed_length, 1)).nonzero()[0]
+        if not distances.size:
             return
+        distances = distances[~self._breaks[self._room + distances]]
         # Of several values for one token the last is kept: the longest repetition's.
-        places = places[np.argsort(self._lengths[places], kind="stable")]
-        tokens = self._tokens[places + 1]
-        row[tokens] = np.maximum(row[tokens] - self._penalties(self._lengths[places]), -LARGEST)
+        distances = distances[np.argsort(self._runs[distances], kind="stable")]
+        tokens = self._tokens[self._room + distances]  # what followed the run
+        row[tokens] = np.maximum(row[tokens] - self._penalties(self._runs[distances]), -LARGEST)
 
     def _penalties(self, lengths: Ids) -> Doubles:
         with np.errstate(over="ignore"):
@@ -93,8 +91,8 @@ class Dry:
         return any(text.find(breaker, max(before - len(breaker) + 1, 0)) >= 0 for breaker in self._breakers)
 
 
-def _doubled(array: Ids) -> Ids:
-    return np.concatenate((array, np.zeros_like(array)))
+def _roomier(array: NDArray[_T], room: int) -> NDArray[_T]:
+    return np.concatenate((np.zeros(room, array.dtype), array))
 
 
 def _without_longer(breakers: Sequence[bytes]) -> list[bytes]:
@@ -123,7 +121,7 @@ def _breaking(pieces: Sequence[bytes], breakers: Sequence[bytes]) -> Flags:
 
 
 def _repetitions(tokens: Sequence[int], limit: int) -> list[int]:
-    """For each place how long a run of tokens ends both there and at the end; at most `limit`.
+    """For each distance from the last token how long a run of tokens ends both there and at the end; at most `limit`.
 
     The Z algorithm (Gusfield 1997, section 1.4) on the tokens read backwards: linear, however they repeat.
     """
@@ -138,4 +136,4 @@ def _repetitions(tokens: Sequence[int], limit: int) -> list[int]:
         if place + length > right:
             left, right = place, place + length
         lengths[place] = length
-    return [min(length, limit) for length in reversed(lengths)]
+    return [min(length, limit) for length in lengths]

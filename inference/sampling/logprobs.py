@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from inference.sampling.arrays import Floats
-from inference.sampling.draw import largest
+from inference.sampling.search import Peaks, largest
 
 LEAST = -9999.0  # stands for the logarithm of zero, which JSON cannot write
 
@@ -25,15 +25,23 @@ class Logprob:
     start: int = 0
 
 
-def logprob_of(row: Floats, top: np.float32, token: int, alternatives: int, scratch: Floats) -> Logprob:
+def logprob_of(
+    row: Floats, top: np.float32, token: int, alternatives: int, peaks: Peaks | None, scratch: Floats
+) -> Logprob:
     """row: the model's logits, shape [vocab_size]. top: the largest of them. scratch: as many floats to work in."""
-    weights = np.subtract(row, top, out=scratch)
-    total = float(top) + math.log(np.exp(weights, out=weights).sum())
-    best = largest(row, alternatives) if alternatives else np.empty(0, np.intp)
-    best = best[np.argsort(-row[best], kind="stable")]
-    pairs = zip(best.tolist(), row[best].tolist(), strict=True)
-    return Logprob(
-        token,
-        max(float(row[token]) - total, LEAST),
-        tuple((other, max(logit - total, LEAST)) for other, logit in pairs),
-    )
+    total = _log_sum_exp(row, float(top), scratch)
+    best = largest(row, alternatives, peaks) if alternatives else np.empty(0, np.intp)
+    if len(best) < alternatives:
+        best = np.arange(row.size)  # the model forbids so many that some of those are reported
+    order = (-row[best]).argsort(kind="stable")[:alternatives]
+    best = best[order]
+    logprobs = np.maximum(row[best] - np.float64(total), LEAST)
+    pairs = zip(best.tolist(), logprobs.tolist(), strict=True)
+    return Logprob(token, max(float(row[token]) - total, LEAST), tuple(pairs))
+
+
+def _log_sum_exp(row: Floats, top: float, scratch: Floats) -> float:
+    # Far from the bounds of single precision nothing has to be taken away.
+    shift = 0.0 if abs(top) < 64 else top
+    weights = np.exp(np.subtract(row, shift, out=scratch) if shift else row, out=scratch)
+    return shift + math.log(np.einsum("i->", weights))  # a sum in half of the time that `sum` takes

@@ -67,6 +67,7 @@ class Penalties:
         tokens = self._tokens[:seen]
         logits = row[tokens].astype(np.float64)
         if self._repetition != 1:
-            logits = np.where(logits > 0, logits / self._repetition, logits * self._repetition)
+            both = logits / self._repetition, logits * self._repetition
+            logits = np.minimum(*both) if self._repetition > 1 else np.maximum(*both)
         logits -= self._losses[:seen]
         row[tokens] = np.minimum(np.maximum(logits, -LARGEST), LARGEST)

@@ -1,5 +1,6 @@
 """Gives each row of logits its next token. It knows no text and no requests."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ import numpy as np
 from inference.sampling.arrays import Floats
 from inference.sampling.draw import Draw
 from inference.sampling.logprobs import Logprob, logprob_of
+from inference.sampling.search import Peaks
 from inference.sampling.state import SamplerState
 
 NOT_A_NUMBER = -1  # in place of a token, where the logits have no finite maximum
@@ -40,28 +42,29 @@ class Sampler:
 
     def _sample_row(self, row: Floats, state: SamplerState) -> Sampled:
         top = row.max()
-        if not np.isfinite(top):
+        if not math.isfinite(top):
             return Sampled(NOT_A_NUMBER)
-        token = self._choose(row, top, state)
-        if token == NOT_A_NUMBER:
+        alternatives = state.params.logprobs
+        peaks = Peaks(row, alternatives) if alternatives else None
+        token = self._choose(row, top, state, peaks)
+        if token is None:
             return Sampled(NOT_A_NUMBER)
         state.accept(token)
-        alternatives = state.params.logprobs
         if alternatives is None:
             return Sampled(token, None, state.finished)
-        return Sampled(token, logprob_of(row, top, token, alternatives, self._scratch), state.finished)
+        return Sampled(token, logprob_of(row, top, token, alternatives, peaks, self._scratch), state.finished)
 
-    def _choose(self, row: Floats, top: np.float32, state: SamplerState) -> int:
+    def _choose(self, row: Floats, top: np.float32, state: SamplerState, peaks: Peaks | None) -> int | None:
+        """A token, or None if all are forbidden."""
+        known = top if state.plain else None
         if not state.plain:
             np.copyto(self._scratch, row)
             row = self._scratch
             state.process(row)
-            top = row.max()
-        if not np.isfinite(top):
-            return NOT_A_NUMBER
         if state.params.greedy:
-            return int(row.argmax())
-        return self._draw(row, top, state.params, state.generator.random())
+            token = int(row.argmax())
+            return token if row[token] > -np.inf else None
+        return self._draw(row, state.params, state.generator.random(), known, peaks)
 
 
 def _greedy(logits: Floats) -> list[int]:

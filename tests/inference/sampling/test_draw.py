@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.sampling.draw import largest
 from inference.sampling.parameters import SamplingParams
 from inference.sampling.sampler import NOT_A_NUMBER, Sampler
 from inference.sampling.state import SamplerState
@@ -103,18 +102,3 @@ def test_masked_tokens_are_never_drawn() -> None:
     logits[0, [3, 999]] = 0.0
     sampler, state = Sampler(1000), SamplerState(SamplingParams(seed=5))
     assert {tokens_of(sampler, logits, [state])[0] for _ in range(100)} == {3, 999}
-
-
-@given(
-    size=st.integers(1, 3000),
-    count=st.integers(1, 1000),
-    distinct=st.sampled_from([2, 50, 10**6]),
-    finite=st.sampled_from([0.01, 1.0]),
-    seed=st.integers(0, 2**32),
-)
-@settings(max_examples=200, deadline=None)
-def test_the_largest_are_those_of_a_sorted_row(size: int, count: int, distinct: int, finite: float, seed: int) -> None:
-    random = np.random.default_rng(seed)
-    row = random.integers(0, distinct, size).astype(np.float32)
-    row[random.random(size) > finite] = -math.inf
-    assert largest(row, count).tolist() == sorted(np.argsort(-row, kind="stable")[:count].tolist())
