@@ -123,6 +123,12 @@ class Settings(BaseModel):
     speculation: bool = Field(
         default=True, description="A lone stream guesses tokens from its own text and checks several in one call."
     )
+    stream_interval_ms: int = Field(
+        default=40,
+        ge=0,
+        le=10000,
+        description="Least time between two pieces of a running text, which share what came meanwhile; 0 is none.",
+    )
     queue: int = Field(default=128, ge=1, description="Requests that may wait for a slot; one more is refused at once.")
     max_output_tokens: int = Field(default=512, ge=1, description="Token budget of a request that names none.")
     max_body_bytes: int = Field(

@@ -27,7 +27,7 @@ class ChunkBudget:
     largest, largest_alone: bounds of the sizes, at least 2.
     """
 
-    def __init__(self, largest: int, largest_alone: int, pause: float = 0.115, pause_alone: float = 0.2) -> None:
+    def __init__(self, largest: int, largest_alone: int, pause: float = 0.1, pause_alone: float = 0.2) -> None:
         assert min(largest, largest_alone) >= 2
         self._largest, self._largest_alone = largest, largest_alone
         self._pause, self._pause_alone = pause, pause_alone

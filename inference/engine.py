@@ -8,9 +8,11 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from time import perf_counter
 
 from inference.core import EngineCore
 from inference.options import DEFAULTS, EngineOptions
+from inference.pace import Pace
 from inference.runner import Runner
 from inference.types import (
     MIN_ROOM,
@@ -48,8 +50,9 @@ class Engine:
     """Runs requests together on one model. Each accepted request gets exactly one output with a finish.
 
     token_bytes: what each token id adds to the text, b"" for special tokens. end_tokens: ids that end an answer.
-    deliver: called on the engine's thread once per step, with (request id, output) pairs and the state after it;
-    it must not block. The runner is used, and closed in the end, by the engine's thread alone.
+    deliver: called on the engine's thread after a step, or after some of them if the options have an interval, with
+    (request id, output) pairs and the state; it must not block. The runner is used, and closed in the end, by the
+    engine's thread alone.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Engine:
         self._runner = runner
         self._core = EngineCore(runner, token_bytes, end_tokens, options)
         self._deliver = deliver
+        self._pace = Pace(options.interval, perf_counter)
         self._longest_prompt = runner.max_length - MIN_ROOM
         self._commands: queue.SimpleQueue[Submit | Abort | Stop] = queue.SimpleQueue()
         # Held for the moment between "is it open?" and the put, so that no request follows the last look.
@@ -122,7 +126,8 @@ class Engine:
             while self._take_commands():
                 if self._core.busy:
                     self._core.step()
-                self._hand_over(self._core.stats)
+                if self._pace.is_due(self._core.outputs) or not self._core.busy:
+                    self._hand_over(self._core.stats)
         except Exception:
             logger.exception("the engine broke; every request that lives ends")
             finish, failure, broken = FinishReason.FAILED, BROKE, True

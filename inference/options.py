@@ -10,12 +10,14 @@ class EngineOptions:
     speculation: a lone sequence's next tokens are drafted from its own text, and several verified in one call.
     deterministic: equal requests with equal seeds get equal tokens in any company: no call has a lone row, and nothing
     is drafted.
+    interval: seconds between two hand-overs of outputs, apart from first tokens and ends; 0: one each step.
     """
 
     chunk: int = 256
     chunk_alone: int = 512
     speculation: bool = True
     deterministic: bool = False
+    interval: float = 0.0
 
 
 DEFAULTS = EngineOptions()

@@ -1,6 +1,6 @@
 """The engine under an event loop: bounded admission, and an async iterator of outputs per request.
 
-Everything here happens on the loop's thread, except the one hand-over per step. It knows no scheduling.
+Everything here happens on the loop's thread, except the hand-overs, at most one per step. It knows no scheduling.
 """
 
 import asyncio

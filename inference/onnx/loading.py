@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 _WARM_UP_TOKENS = 16
 _RUNS_BEFORE_CAPTURE = 3
-_SPIN_MICROSECONDS = "50"
+_SPIN_MICROSECONDS = "300"
 
 
 def load_runner(

@@ -106,7 +106,11 @@ def _load(
     why = f"{provider.name.removesuffix('ExecutionProvider')} ({provider.reason})"
     # On a device there is nothing to measure here; the file is what it holds.
     weights = need.weights if provider.is_cuda else max(resident() - before, 0)
-    options = EngineOptions(speculation=settings.speculation, deterministic=settings.deterministic)
+    options = EngineOptions(
+        speculation=settings.speculation,
+        deterministic=settings.deterministic,
+        interval=settings.stream_interval_ms / 1000,
+    )
     return LoadedModel(directory, runner, token_bytes, why, need.total(weights), options, need.shortage(spec))
 
 

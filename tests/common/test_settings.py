@@ -43,6 +43,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "context": 4096,
         "deterministic": False,
         "speculation": True,
+        "stream_interval_ms": 40,
         "queue": 128,
         "max_output_tokens": 512,
         "max_body_bytes": 16777216,

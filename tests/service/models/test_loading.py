@@ -101,3 +101,10 @@ def test_a_deterministic_engine_never_decodes_a_lone_row(directory: Path, determ
 def test_a_lone_answer_is_drafted_unless_the_setting_says_otherwise(directory: Path, speculation: str) -> None:
     stats, _ = answered(load(directory, speculation=speculation))
     assert (stats.accepted_tokens > 0) == (speculation == "true")
+
+
+@pytest.mark.parametrize(("milliseconds", "seconds"), [("0", 0.0), ("250", 0.25)])
+def test_pieces_of_text_come_as_often_as_the_setting_says(directory: Path, milliseconds: str, seconds: float) -> None:
+    model = load(directory, stream_interval_ms=milliseconds)
+    model.runner.close()
+    assert model.options.interval == seconds
