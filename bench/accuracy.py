@@ -25,6 +25,7 @@ from bench.peer_environment import PeerBuildError, Peers, ensure_peers
 from bench.product import ROOT, plain_environ
 from bench.report import grid, write_json
 from inference.gguf.packaged import packaged_model
+from inference.kernels.library import find_library
 from inference.types import ModelFileError, Precision
 from tests.inference.gguf.reference import Logits, compare, logits_of
 
@@ -60,7 +61,8 @@ def measure(gguf: Path, cache: Path, text: str) -> Iterator[Accuracy]:
     reference = logits_of(model, tokens)
     yield accuracy_of("float32", reference, reference, tokens)
     for precision in PRECISIONS:
-        yield accuracy_of(precision, reference, logits_of(open_model(gguf, cache, precision), tokens), tokens)
+        logits = logits_of(open_model(gguf, cache, precision), tokens, operators=find_library(cache))
+        yield accuracy_of(precision, reference, logits, tokens)
     version, logits = asyncio.run(llama_logits(gguf, ensure_peers(), tokens))
     yield accuracy_of(version, reference, logits, tokens)
 

@@ -20,6 +20,8 @@ from bench.machine import held_for
 from bench.models import open_model
 from bench.protocol import Command, Stream, encode_streams, own_streams, serve
 from common.settings import Settings
+from inference.costs import costs_with
+from inference.kernels.library import find_library
 from inference.model import ModelDirectory
 from inference.onnx.loading import load_runner
 from inference.onnx.provider import choose_provider
@@ -69,19 +71,28 @@ def sampling_of(fields: dict[str, Any]) -> SamplingParams:
 
 def load_engine(gguf: Path, cache: Path, threads: int, slots: int, context: int) -> AsyncEngine:
     model = open_model(gguf, cache, "int4")
-    return engine_over(model, runner_of(model, threads, slots, context))
+    return engine_over(model, runner_of(model, cache, threads, slots, context))
 
 
-def runner_of(model: ModelDirectory, threads: int, slots: int, context: int) -> Runner:
-    provider = choose_provider("cpu")
-    return load_runner(model.graph_path, model.config, provider, threads=threads, slots=slots, context=context)
+def runner_of(model: ModelDirectory, cache: Path, threads: int, slots: int, context: int) -> Runner:
+    return load_runner(
+        model.graph_path,
+        model.config,
+        choose_provider("cpu"),
+        threads=threads,
+        slots=slots,
+        context=context,
+        operators=find_library(cache),
+    )
 
 
 def engine_over(model: ModelDirectory, runner: Runner) -> AsyncEngine:
     token_bytes = model.tokenizer.token_bytes()
     token_bytes += [b""] * (runner.vocab_size - len(token_bytes))
     # Beside an engine that does not draft: the same work.
-    plain = EngineOptions(speculation=False)
+    config = model.config
+    costs = costs_with(own_attention=config.own_attention)
+    plain = EngineOptions(speculation=False, costs=costs, uniform=config.uniform)
     return AsyncEngine(runner, token_bytes, model.config.eos_token_ids, options=plain)
 
 
@@ -91,7 +102,7 @@ def main() -> None:
     memory, start = psutil.Process().memory_info().rss, time.perf_counter()
     model = open_model(gguf, cache, "int4")
     held = held_for(model.path)
-    runner = runner_of(model, threads, slots, Settings().context)
+    runner = runner_of(model, cache, threads, slots, Settings().context)
     runner_bytes = held_for(model.path) - held
     engine = engine_over(model, runner)
     with asyncio.Runner() as loop:
@@ -109,7 +120,8 @@ def main() -> None:
             "bytes": psutil.Process().memory_info().rss - memory,
             "runner_bytes": runner_bytes,
         }
-        name = f"answerd's engine (ONNX Runtime {version('onnxruntime-gpu')})"
+        whose = "answerd's" if model.config.kernels else "its own"
+        name = f"answerd's engine (ONNX Runtime {version('onnxruntime-gpu')} with {whose} kernels)"
         commands: dict[str, Command] = {
             "generate": EngineCommands(engine, loop).generate,
             "loaded": lambda: loaded,

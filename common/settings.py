@@ -34,6 +34,7 @@ ALIASES = {"KEEP_ALIVE_INTERVAL": "keep_alive_ms"}
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
 Provider: TypeAlias = Literal["auto", "cuda", "cpu"]
 PrecisionChoice: TypeAlias = Literal["auto", "int4", "int8", "float16", "float32"]
+Kernels: TypeAlias = Literal["auto", "off"]
 ReasoningEvents: TypeAlias = Literal["openai", "openresponses"]
 LogFormat: TypeAlias = Literal["auto", "console", "json"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
@@ -90,7 +91,7 @@ class Settings(BaseModel):
     )
     cache_dir: Path = Field(
         default_factory=lambda: cache_folder(os.environ),
-        description="Folder for converted models.",
+        description="Folder for converted models and compiled kernels.",
         json_schema_extra=_shown("$XDG_CACHE_HOME/answerd or ~/.cache/answerd"),
     )
     store: str = Field(
@@ -107,6 +108,10 @@ class Settings(BaseModel):
     )
     precision: PrecisionChoice = Field(
         default="auto", description="Which graph is served; auto is int4 on CPU, float16 on CUDA."
+    )
+    kernels: Kernels = Field(
+        default="auto",
+        description="Whose kernels compute GGUF models on the CPU; auto compiles answerd's if there is a C compiler.",
     )
     threads: int = Field(
         default_factory=_available_cores,

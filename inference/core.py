@@ -34,14 +34,14 @@ class EngineCore:
     ) -> None:
         assert len(token_bytes) >= runner.vocab_size, "every token that can be drawn has bytes"
         self._token_bytes, self._end_tokens = token_bytes, end_tokens
-        self._slots, self._max_length = runner.slots, runner.max_length
-        budget = ChunkBudget(options.chunk, options.chunk_alone)
+        self._slots, self._max_length, self._uniform = runner.slots, runner.max_length, options.uniform
+        budget = ChunkBudget(options.chunk, options.chunk_alone, options.costs)
         self._scheduler = Scheduler(runner.slots, budget, paired=options.deterministic)
         self._live: dict[str, Live] = {}
         self._stats = EngineStats()
         self._executor = Executor(runner, self._live, self._stats, clock)
         speculates = options.speculation and not options.deterministic
-        self._speculator = Speculator(end_tokens) if speculates else None
+        self._speculator = Speculator(end_tokens, options.costs.drafted) if speculates else None
         self.outputs: list[tuple[str, Output]] = []  # not yet delivered; whoever delivers them puts a new list
 
     @property
@@ -66,7 +66,8 @@ class EngineCore:
         for request in requests:
             assert request.id not in self._live, "ids are unique among live requests"
             try:
-                live = Live(request, self._token_bytes, self._max_length, twin=group[0] if group else None)
+                twin = group[0] if group else None
+                live = Live(request, self._token_bytes, self._max_length, twin, uniform=self._uniform)
             except Exception:
                 logger.exception("the request %s could not begin; it fails", request.id)
                 self.outputs.append((request.id, Output("", 0, 0, FinishReason.FAILED)))

@@ -30,8 +30,10 @@ class ModelConfig:
 
     context_length: positions the model was trained for. eos_token_ids: each ends an answer; eos_token_id is the one
     of them with which the chat template closes a turn.
-    precision, source (file name), sha256 (of the source), converter (version) and created (Unix seconds; an opened
-    directory has its graph's then) are empty or 0 for a directory that answerd did not convert.
+    precision, source (file name), sha256 (of the source), converter (version), kernels (whether the graph needs the
+    operators of inference/kernels), own_attention (whether these compute attention in all layers), uniform (whether all
+    calls give a row the same bits) and created (Unix seconds; an opened directory has its graph's then) are empty, 0 or
+    false for a directory that answerd did not convert.
     """
 
     name: str
@@ -52,6 +54,9 @@ class ModelConfig:
     source: str = ""
     sha256: str = ""
     converter: int = 0
+    kernels: bool = False
+    own_attention: bool = False
+    uniform: bool = False
     created: int = 0
 
 
@@ -84,6 +89,9 @@ def write_genai_config(directory: Path, config: ModelConfig) -> None:
             "source": config.source,
             "sha256": config.sha256,
             "converter": config.converter,
+            "kernels": config.kernels,
+            "own_attention": config.own_attention,
+            "uniform": config.uniform,
             "created": config.created,
         },
     }
@@ -120,6 +128,9 @@ def read_genai_config(directory: Path, name: str | None = None) -> ModelConfig:
         source=own.get("source", str, ""),
         sha256=own.get("sha256", str, ""),
         converter=own.get("converter", int, 0),
+        kernels=own.get("kernels", bool, False),
+        own_attention=own.get("own_attention", bool, False),
+        uniform=own.get("uniform", bool, False),
         created=own.get("created", int, 0),
     )
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from inference.types import ModelFileError
 
-_T = TypeVar("_T", int, str, dict[str, Any])
+_T = TypeVar("_T", bool, int, str, dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class JsonObject:
         if key not in self.values:
             raise self.wrong(key, "is missing")
         value = self.values[key]
-        if not isinstance(value, kind) or isinstance(value, bool):
+        if type(value) is not kind:  # true counts as a whole number for isinstance
             raise self.wrong(key, f"is not {_KINDS[kind]}")
         return value
 
@@ -78,4 +78,4 @@ class JsonObject:
         return value
 
 
-_KINDS: dict[type, str] = {int: "a whole number", str: "a string", dict: "an object"}
+_KINDS: dict[type, str] = {bool: "true or false", int: "a whole number", str: "a string", dict: "an object"}

@@ -17,10 +17,16 @@ class Live:
     __slots__ = ("_length_limit", "_transcript", "sampler", "sequence", "siblings")
 
     def __init__(
-        self, request: GenerationRequest, token_bytes: Table[bytes], max_length: int, twin: Self | None = None
+        self,
+        request: GenerationRequest,
+        token_bytes: Table[bytes],
+        max_length: int,
+        twin: Self | None = None,
+        *,
+        uniform: bool = False,
     ) -> None:
-        """twin: one with the same prompt, which has not begun either."""
-        self.sequence = Sequence(request.id, list(request.prompt), request.domain)
+        """twin: one with the same prompt, which has not begun either. uniform: see Sequence."""
+        self.sequence = Sequence(request.id, list(request.prompt), request.domain, uniform)
         known = None if twin is None else twin.sampler
         self.sampler: SamplerState = SamplerState(
             request.sampling, request.prompt, token_bytes, request.constraint, known

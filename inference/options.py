@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from inference.costs import ONNX_RUNTIME, Costs
+
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
@@ -11,6 +13,8 @@ class EngineOptions:
     deterministic: equal requests with equal seeds get equal tokens in any company: no call has a lone row, and nothing
     is drafted.
     interval: seconds between two hand-overs of outputs, apart from first tokens and ends; 0: one each step.
+    costs: how the model's calls compare. uniform: whether all of them give a row the same bits, so that a slot may keep
+    answers, too.
     """
 
     chunk: int = 256
@@ -18,6 +22,8 @@ class EngineOptions:
     speculation: bool = True
     deterministic: bool = False
     interval: float = 0.0
+    costs: Costs = ONNX_RUNTIME
+    uniform: bool = False
 
 
 DEFAULTS = EngineOptions()

@@ -11,8 +11,9 @@ from launcher.supervisor import Supervisor
 
 # Beyond the grace that running responses get: the end of the last ones is stored, and the engine and store are closed.
 CLOSING_SECONDS = 5.0
-# Weights on huge pages: a decode step streams all of them, and looking up 4 KiB pages takes a part of it (figures:
-# bench/LOG.md). Read by glibc as a process begins (manual: "Memory Allocation Tunables"); others ignore it.
+# Weights on huge pages, as far as ONNX Runtime lays them out anew: a decode step streams all of them, and looking up
+# 4 KiB pages takes a part of it (figures: bench/LOG.md). Read by glibc as a process begins (manual: "Memory Allocation
+# Tunables"); others ignore it.
 HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 COMMANDS = {name: (sys.executable, "-m", name) for name in ("service", "facade")}
 

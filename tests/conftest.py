@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from inference.gguf.convert import ensure_converted
 from inference.gguf.packaged import packaged_model
+from inference.kernels.library import KernelsUnavailable, find_library, kernel_library
 from inference.model import ModelDirectory
 from inference.types import Precision
 from tests.support.processes import Processes
@@ -61,10 +62,27 @@ def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def converted(model_file: Path, model_cache: Path) -> Callable[[Precision], ModelDirectory]:
-    """Gives the default model converted to a precision."""
+def operators(model_cache: Path) -> Path | None:
+    """The library of answerd's kernels, as the service finds it; None on machines that cannot have it."""
+    return find_library(model_cache)
+
+
+@pytest.fixture(scope="session")
+def own_kernels(model_cache: Path) -> Path:
+    """The same, for tests of nothing else; without it they are skipped."""
+    try:
+        return kernel_library(model_cache)
+    except KernelsUnavailable as error:
+        pytest.skip(f"there are no kernels here: {error}")
+
+
+@pytest.fixture(scope="session")
+def converted(model_file: Path, model_cache: Path, operators: Path | None) -> Callable[[Precision], ModelDirectory]:
+    """Gives the default model converted to a precision, as the service converts it."""
 
     def convert(precision: Precision) -> ModelDirectory:
-        return ModelDirectory.open(ensure_converted(model_file, model_cache, precision, lambda done: None))
+        kernels = operators is not None
+        directory = ensure_converted(model_file, model_cache, precision, lambda done: None, kernels=kernels)
+        return ModelDirectory.open(directory)
 
     return convert

@@ -13,10 +13,12 @@ from inference.gguf.tensors import Tensors
 
 @dataclass(frozen=True)
 class Blueprint:
-    """graph: where nodes and weights go. layers: how weights become nodes, in one precision. tensors: the file's."""
+    """graph: where nodes and weights go. layers: how weights become nodes, in one precision. tensors: the file's.
+    kernels: whether operators of inference/kernels may be used."""
 
     graph: GraphBuilder
     layers: Layers
     shape: DecoderShape
     ropes: Ropes
     tensors: Tensors
+    kernels: bool = False

@@ -24,30 +24,37 @@ Progress = Callable[[float], None]
 
 # Part of every directory's name: a converter that writes something else makes a new directory.
 CONVERTER_VERSION = 5
+# Graphs in these may use the operators of inference/kernels.
+KERNEL_PRECISIONS: tuple[Precision, ...] = ("int4", "int8")
 
 
-def ensure_converted(source: Path, cache: Path, precision: Precision, progress: Progress) -> Path:
+def ensure_converted(
+    source: Path, cache: Path, precision: Precision, progress: Progress, *, kernels: bool = False
+) -> Path:
     """The directory of the converted model, made if it is not there yet; `progress` is called only then.
 
     int4 keeps the stored blocks (and gives 8 bits to what is stored as floating point), int8 gives everything 8 bits,
-    float16 and float32 dequantise. Two processes at once wait for each other, and a process that dies leaves nothing
-    half-made. Raises ModelFileError if the source or the cache cannot be used.
+    float16 and float32 dequantise. kernels: int4 and int8 graphs use the operators of inference/kernels.
+    Two processes at once wait for each other, and a process that dies leaves nothing half-made. Raises ModelFileError
+    if the source or the cache cannot be used.
     """
     try:
         digest = _sha256(source)
-        target = cache / "models" / f"{source.stem}-{precision}-{digest[:16]}-v{CONVERTER_VERSION}"
+        kernels = kernels and precision in KERNEL_PRECISIONS
+        form = f"{precision}-kernels" if kernels else precision
+        target = cache / "models" / f"{source.stem}-{form}-{digest[:16]}-v{CONVERTER_VERSION}"
         if not (target / CONFIG_FILE).is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             with _locked(target.parent / f".{target.name}.lock"):
                 if not (target / CONFIG_FILE).is_file():
-                    _convert(source, digest, target, precision, progress)
+                    _convert(source, digest, target, precision, progress, kernels)
     except OSError as error:
         where = error.filename or cache
         raise ModelFileError(f"{source} cannot be converted: {error.strerror or error} ({where}).") from error
     return target
 
 
-def _convert(source: Path, digest: str, target: Path, precision: Precision, progress: Progress) -> None:
+def _convert(source: Path, digest: str, target: Path, precision: Precision, progress: Progress, kernels: bool) -> None:
     # These imports cost a second, and only a conversion needs them.
     from inference.gguf.writer import write_directory
 
@@ -57,7 +64,7 @@ def _convert(source: Path, digest: str, target: Path, precision: Precision, prog
     temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
     try:
         with _named(source):
-            write_directory(source, digest, temporary, precision, progress, created=int(time.time()))
+            write_directory(source, digest, temporary, precision, progress, kernels=kernels, created=int(time.time()))
         temporary.chmod(0o755)
         # A directory without its config is of no use to anybody, and a rename needs the name to be free.
         shutil.rmtree(target, ignore_errors=True)

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper
 
 ONNX_OPSET = 21
 MICROSOFT = "com.microsoft"
+ANSWERD = "answerd"  # the operators of inference/kernels
 _ALIGNMENT = 4096
 
 
@@ -120,6 +121,10 @@ class GraphBuilder:
         self._nodes.append(helper.make_node(op, inputs, outputs, name=name, domain=domain, **attributes))
         return outputs[0]
 
+    def has(self, *ops: str) -> bool:
+        """Whether there is a node of one of these types."""
+        return any(node.op_type in ops for node in self._nodes)
+
     def rename(self, old: str, new: str) -> None:
         """Give the last node's output the name of a graph output."""
         outputs = self._nodes[-1].output
@@ -128,6 +133,9 @@ class GraphBuilder:
     def save(self, path: Path) -> None:
         """Write the graph beside its data file."""
         self._data.close()
-        graph = helper.make_graph(self._nodes, self._name, self._inputs, self._outputs, self._initializers)
-        opsets = [helper.make_opsetid("", ONNX_OPSET), helper.make_opsetid(MICROSOFT, 1)]
+        read = {name for node in self._nodes for name in node.input}
+        initializers = [tensor for tensor in self._initializers if tensor.name in read]
+        graph = helper.make_graph(self._nodes, self._name, self._inputs, self._outputs, initializers)
+        others = sorted({MICROSOFT, *(node.domain for node in self._nodes if node.domain)})
+        opsets = [helper.make_opsetid("", ONNX_OPSET), *(helper.make_opsetid(domain, 1) for domain in others)]
         onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="answerd"), path)

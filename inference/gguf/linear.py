@@ -11,7 +11,8 @@ import numpy.typing as npt
 from onnx import TensorProto
 
 from inference.gguf.block_quantized import BlockForm, BlockQuantized
-from inference.gguf.graph import MICROSOFT, GraphBuilder
+from inference.gguf.graph import ANSWERD, MICROSOFT, GraphBuilder
+from inference.gguf.packed import OUTPUTS, can_pack, pack, packed_bytes
 from inference.gguf.weights import Blocks, read_float32, row_chunks
 from inference.gguf.zero_points import copies, further_blocks, with_zero_points
 
@@ -98,14 +99,18 @@ class _Matrix(NamedTuple):
 
 
 class QuantizedLayers:
-    """Weights in blocks of small integers; activations float32."""
+    """Weights in blocks of small integers; activations float32.
+
+    kernels: products are BlockMatMul, the operator of inference/kernels, wherever it takes their form.
+    """
 
     float_type = TensorProto.FLOAT
     float_dtype = np.float32
 
-    def __init__(self, graph: GraphBuilder, blocks: Blocks) -> None:
+    def __init__(self, graph: GraphBuilder, blocks: Blocks, *, kernels: bool = False) -> None:
         self._graph = graph
         self._blocks = blocks
+        self._kernels = kernels
         self._dense = DenseLayers(graph, np.float32)
         self._stored: dict[str, _Matrix] = {}
         self._shapes: dict[tuple[int, int], str] = {}
@@ -119,11 +124,26 @@ class QuantizedLayers:
         groups = [list(group) for _, group in groupby(indexes, lambda index: self._blocks.form(tensors[index]))]
         products = []
         for number, group in enumerate(groups):
-            part = name if len(groups) == 1 else f"{name}.{number}"
-            matrix = self._matrix(part, [tensors[index] for index in group])
+            part, some = name if len(groups) == 1 else f"{name}.{number}", [tensors[index] for index in group]
             bias = self._dense.bias(f"{part}.bias", [biases[index] for index in group]) if biases else ""
-            products.append(self._multiply(part, x, matrix, bias))
+            form = self._blocks.form(some[0])
+            if self._kernels and all(can_pack(form, int(tensor.shape[1])) for tensor in some):
+                products.append(self._multiply_packed(part, x, form, some, bias))
+            else:
+                products.append(self._multiply(part, x, self._matrix(part, some), bias))
         return products[0] if len(products) == 1 else self._graph.node("Concat", products, axis=-1)
+
+    def _multiply_packed(self, name: str, x: str, form: BlockForm, tensors: Sequence[Any], bias: str) -> str:
+        """A tied head gets numbers of its own, too: rows of the embedding are gathered from another layout."""
+        outputs, inputs = _shape(tensors)
+        shape = (outputs // OUTPUTS, inputs // form.block, packed_bytes(form))
+        weights = self._graph.reserve(f"{name}.packed", np.uint8, shape)
+        for row, part in self._parts(tensors):
+            weights.write(row // OUTPUTS, pack(part))
+        product = self._graph.node(
+            "BlockMatMul", [x, f"{name}.packed"], domain=ANSWERD, bits=form.bits, block_size=form.block
+        )
+        return self._graph.node("Add", [product, bias]) if bias else product
 
     def _multiply(self, name: str, x: str, matrix: _Matrix, bias: str) -> str:
         (outputs, inputs), form = matrix.shape, matrix.form

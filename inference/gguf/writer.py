@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,9 +38,18 @@ _GRAPH_NAMES = GraphNames(
 
 
 def write_directory(
-    source: Path, digest: str, target: Path, precision: Precision, progress: Progress, *, created: int
+    source: Path,
+    digest: str,
+    target: Path,
+    precision: Precision,
+    progress: Progress,
+    *,
+    kernels: bool = False,
+    created: int,
 ) -> None:
     """Convert `source`, whose SHA-256 is `digest`, into files in the empty folder `target`.
+
+    kernels: products and attention of an int4 or int8 graph are those of inference/kernels where these know the form.
 
     Raises ModelFileError if the file is damaged and UnsupportedModelError if it holds what no graph is known for.
     """
@@ -54,16 +64,19 @@ def write_directory(
     write_tokenizer(reader, target / TOKENIZER_FILE)
     (target / TEMPLATE_FILE).write_text(template, encoding="utf-8")
     with GraphBuilder(source.stem, target / f"{_GRAPH_FILE}.data", lambda done: progress(0.3 + 0.7 * done)) as graph:
-        DecoderGraph(Blueprint(graph, _layers(graph, precision), shape, ropes, tensors)).build()
+        DecoderGraph(Blueprint(graph, _layers(graph, precision, kernels), shape, ropes, tensors, kernels)).build()
         graph.save(target / _GRAPH_FILE)
+        attends = kernels and not graph.has("GroupQueryAttention")
+        uniform = attends and not graph.has("MatMulNBits", "Gemm")
     # Last, because a directory with this file counts as whole.
-    write_genai_config(target, _config(source, digest, precision, metadata, shape, created))
+    config = _config(source, digest, precision, metadata, shape, created)
+    write_genai_config(target, replace(config, kernels=kernels, own_attention=attends, uniform=uniform))
     progress(1.0)
 
 
-def _layers(graph: GraphBuilder, precision: Precision) -> Layers:
+def _layers(graph: GraphBuilder, precision: Precision, kernels: bool) -> Layers:
     if precision in ("int4", "int8"):
-        return QuantizedLayers(graph, StoredBlocks() if precision == "int4" else EightBitBlocks())
+        return QuantizedLayers(graph, StoredBlocks() if precision == "int4" else EightBitBlocks(), kernels=kernels)
     return DenseLayers(graph, np.float16 if precision == "float16" else np.float32)
 
 

@@ -33,24 +33,24 @@ def load_runner(
     slots: int,
     context: int,
     memory: Memory | None = None,
+    operators: Path | None = None,
 ) -> OnnxRunner:
     """A runner over `slots` x `context` positions, or fewer if the model was trained for fewer; some calls are made.
 
-    threads: of ONNX Runtime, 0 for all cores. memory: where the cache lies, if not on the provider's device.
+    threads: of ONNX Runtime, 0 for all cores. memory: where the cache lies, if not on the provider's device. operators:
+    the library of inference/kernels, which graphs made for them need.
     Raises ModelFileError if the graph cannot be loaded or run, MemoryError if there is no room for the positions.
     """
     length = min(context, config.context_length)
+    if config.kernels and operators is None:
+        raise ModelFileError(f"{graph} was converted for answerd's own kernels, which are not to be had here.")
 
     def load(captures: bool) -> OnnxRunner:
         place = memory or (CudaMemory() if provider.is_cuda else HostMemory())
-        # The fallback would print to standard output, and load on the CPU what was to run on a device.
-        providers = [_with_options(provider, captures)]
-        session = ort.InferenceSession(graph, _options(threads), providers, enable_fallback=0)
+        session = _session(graph, _options(threads, operators), provider, captures)
         declared = declared_graph(session, config)
-        in_place = can_share(session, declared)
-        runner = OnnxRunner(
-            session, declared, place, slots=slots, max_length=length, in_place=in_place, captures=captures
-        )
+        sizes, in_place = {"slots": slots, "max_length": length}, can_share(session, declared)
+        runner = OnnxRunner(session, declared, place, **sizes, in_place=in_place, captures=captures)
         _warm_up(runner, _RUNS_BEFORE_CAPTURE if captures else 1)
         return runner
 
@@ -74,7 +74,7 @@ def _load_on_cuda(load: Callable[[bool], OnnxRunner]) -> OnnxRunner:
         return load(False)
 
 
-def _options(threads: int) -> ort.SessionOptions:
+def _options(threads: int, operators: Path | None) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -85,7 +85,14 @@ def _options(threads: int) -> ort.SessionOptions:
     options.add_session_config_entry("session.intra_op.spin_duration_us", _SPIN_MICROSECONDS)
     # Ahead of time, expanding functions takes 0.1 s even where there are none; those that need it are expanded later.
     options.add_session_config_entry("session.disable_aot_function_inlining", "1")
+    if operators is not None:
+        options.register_custom_ops_library(str(operators))
     return options
+
+
+def _session(graph: Path, options: ort.SessionOptions, provider: Provider, captures: bool) -> ort.InferenceSession:
+    # The fallback would print to standard output, and load on the CPU what was to run on a device.
+    return ort.InferenceSession(graph, options, [_with_options(provider, captures)], enable_fallback=0)
 
 
 def _with_options(provider: Provider, captures: bool) -> str | tuple[str, dict[str, Any]]:

@@ -32,19 +32,29 @@ _TOKENS = 64
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
-def ensure_tried(graph: Path, config: ModelConfig, provider: Provider, cache: Path) -> None:
-    """Tries a graph unless the same files were tried before; `cache` remembers. Raises ModelFileError."""
-    mark = cache / "tried" / _digest(graph, provider)
+def ensure_tried(
+    graph: Path, config: ModelConfig, provider: Provider, cache: Path, operators: Path | None = None
+) -> None:
+    """Tries a graph unless the same files were tried before; `cache` remembers. Raises ModelFileError.
+
+    operators: as `load_runner` takes them.
+    """
+    mark = cache / "tried" / _digest(graph, provider, operators)
     if mark.exists():
         return
-    try_graph(graph, config, provider)
+    try_graph(graph, config, provider, operators=operators)
     with suppress(OSError):  # then it is tried again the next time
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()
 
 
 def try_graph(
-    graph: Path, config: ModelConfig, provider: Provider, seconds: float | None = None, memory: int | None = None
+    graph: Path,
+    config: ModelConfig,
+    provider: Provider,
+    seconds: float | None = None,
+    memory: int | None = None,
+    operators: Path | None = None,
 ) -> None:
     """Raises ModelFileError, one sentence that names the file, if the graph does not load and run in another process.
 
@@ -52,7 +62,7 @@ def try_graph(
     """
     size = sum(path.stat().st_size for path in _files(graph))
     seconds = seconds or SECONDS + size / BYTES_A_SECOND
-    task = pickle.dumps((graph, config, provider, memory or MEMORY + COPIES * size))
+    task = pickle.dumps((graph, config, provider, memory or MEMORY + COPIES * size, operators))
     paths = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     try:
         ended = subprocess.run(
@@ -69,14 +79,19 @@ def try_graph(
     if ended.returncode == REFUSED:
         raise ModelFileError(ended.stdout.decode(errors="replace"))
     if ended.returncode != 0:
-        raise ModelFileError(f"{graph} makes ONNX Runtime crash ({_how(ended.returncode)}): it is damaged or no model.")
+        blamed = (
+            "answerd's kernels may be at fault: try ANSWERD_KERNELS=off"
+            if config.kernels
+            else "it is damaged or no model"
+        )
+        raise ModelFileError(f"{graph} makes ONNX Runtime crash ({_how(ended.returncode)}): {blamed}.")
 
 
 def main() -> int:
     """Reads the task from standard input; the reason for a refusal goes to standard output."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    graph, config, provider, memory = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by our own process
+    graph, config, provider, memory, operators = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by our own process
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if not provider.is_cuda:  # a driver reserves more address space than there is memory
         with suppress(ValueError, OSError):
@@ -84,7 +99,7 @@ def main() -> int:
     from inference.onnx.loading import load_runner
 
     try:
-        load_runner(graph, config, provider, threads=1, slots=2, context=_TOKENS).close()
+        load_runner(graph, config, provider, threads=1, slots=2, context=_TOKENS, operators=operators).close()
     except ModelFileError as error:
         sys.stdout.write(str(error))
         return REFUSED
@@ -100,9 +115,11 @@ def _files(graph: Path) -> list[Path]:
     return sorted(path for path in graph.parent.iterdir() if path.is_file())
 
 
-def _digest(graph: Path, provider: Provider) -> str:
+def _digest(graph: Path, provider: Provider, operators: Path | None) -> str:
     seen = [(str(path), (stat := path.stat()).st_size, stat.st_mtime_ns) for path in _files(graph)]
-    return hashlib.sha256(repr((str(graph), seen, provider.name, ort.__version__)).encode()).hexdigest()
+    return hashlib.sha256(
+        repr((str(graph), seen, provider.name, ort.__version__, *([str(operators)] if operators else []))).encode()
+    ).hexdigest()
 
 
 if __name__ == "__main__":

@@ -5,9 +5,6 @@ from inference.speculation.lookup import Lookup
 from inference.speculation.odds import Odds
 
 MOST = 15  # tokens of a draft
-# One more drafted token in a call, in calls that decode a lone row (measured: 0.2 to 0.3). Not learned from times, so
-# that the same request makes the same calls again.
-PRICE = 0.3
 CAUTION = 1.5  # a drafted token has to be worth so much more than it costs: it delays what comes after it
 ALLOWANCE, SHARE = 1.0, 0.03  # decode calls that drafts may lose, and of how many more for each token of the answer
 
@@ -18,10 +15,11 @@ class Drafter:
     decode call. What verifying lost beyond what it gained stays below a share of the answer.
     """
 
-    __slots__ = ("_balance", "_lookup", "_odds", "_seen", "sequence")
+    __slots__ = ("_balance", "_lookup", "_odds", "_price", "_seen", "sequence")
 
-    def __init__(self, sequence: Sequence) -> None:
-        self.sequence = sequence
+    def __init__(self, sequence: Sequence, price: float) -> None:
+        """price: of one more drafted token in a call, in calls that decode a lone row."""
+        self.sequence, self._price = sequence, price
         self._lookup = Lookup(sequence.tokens)
         self._odds = Odds()
         self._seen = 0
@@ -36,14 +34,14 @@ class Drafter:
         count, chance = 0, 1.0
         while count < min(limit, MOST):
             chance *= self._odds.of(self._lookup.length + count)
-            if chance < PRICE * CAUTION:
+            if chance < self._price * CAUTION:
                 break
             count += 1
         return self._lookup.continuation(count, self._seen)
 
     def verified(self, drafted: int, accepted: int) -> None:
         """Of so many drafted tokens so many were accepted."""
-        self._balance += accepted - drafted * PRICE
+        self._balance += accepted - drafted * self._price
 
     def _catch_up(self) -> None:
         """Learn from the tokens that came since the last time."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from common.settings import Settings
+from inference.costs import costs_with
 from inference.grammar.compiler import GrammarCompiler
 from inference.grammar.vocabulary import Vocabulary
 from inference.model import ModelDirectory, precisions_for
@@ -15,6 +16,7 @@ from inference.runner import Runner
 from inference.stream import AsyncEngine
 from service.models.grammars import Grammars
 from service.models.hub.fetch import Fetcher
+from service.models.kernels import Kernels
 from service.models.memory import memory_limit, resident
 from service.models.need import Need, no_room
 from service.models.served import ServedModel
@@ -73,19 +75,25 @@ def prepare_model(
     precisions = precisions_for(spec.precision, is_cuda=provider.is_cuda)
     records = settings.cache_dir / "hub"
     source = find_model(spec, Fetcher(records, precisions, provider.is_cuda, report))
+    kernels = Kernels()
     if source.is_file():
-        from inference.gguf.convert import ensure_converted
+        from inference.gguf.convert import KERNEL_PRECISIONS, ensure_converted
 
-        source = ensure_converted(source, settings.cache_dir, precisions[0], report("converting the model"))
+        if precisions[0] in KERNEL_PRECISIONS:
+            kernels = Kernels.find(settings, provider)
+        converting, own = report("converting the model"), kernels.library is not None
+        source = ensure_converted(source, settings.cache_dir, precisions[0], converting, kernels=own)
     directory = ModelDirectory.open(source, precisions, name.name if (name := hub_name(spec)) else None)
+    if directory.config.kernels and kernels.library is None:
+        kernels = Kernels.needed(directory.path, settings, provider)
     need = Need.of(directory, spec, memory())
     need.check(spec)
-    ensure_tried(directory.graph_path, directory.config, provider, settings.cache_dir)
-    return PreparedModel(need.total(), lambda: _load(spec, settings, directory, provider, need))
+    ensure_tried(directory.graph_path, directory.config, provider, settings.cache_dir, kernels.library)
+    return PreparedModel(need.total(), lambda: _load(spec, settings, directory, provider, kernels, need))
 
 
 def _load(
-    spec: ModelSpec, settings: Settings, directory: ModelDirectory, provider: Provider, need: Need
+    spec: ModelSpec, settings: Settings, directory: ModelDirectory, provider: Provider, kernels: Kernels, need: Need
 ) -> LoadedModel:
     from inference.onnx.loading import load_runner
 
@@ -98,18 +106,21 @@ def _load(
             threads=settings.threads,
             slots=spec.slots,
             context=spec.context,
+            operators=kernels.library,
         )
     except MemoryError:
         raise no_room(spec) from None
     token_bytes = directory.tokenizer.token_bytes(shown=TAGS)
     token_bytes += [b""] * (runner.vocab_size - len(token_bytes))
-    why = f"{provider.name.removesuffix('ExecutionProvider')} ({provider.reason})"
+    why = f"{provider.name.removesuffix('ExecutionProvider')} ({provider.reason}){kernels.clause}"
     # On a device there is nothing to measure here; the file is what it holds.
     weights = need.weights if provider.is_cuda else max(resident() - before, 0)
     options = EngineOptions(
         speculation=settings.speculation,
         deterministic=settings.deterministic,
         interval=settings.stream_interval_ms / 1000,
+        costs=costs_with(own_attention=directory.config.own_attention),
+        uniform=directory.config.uniform,
     )
     return LoadedModel(directory, runner, token_bytes, why, need.total(weights), options, need.shortage(spec))
 

@@ -37,6 +37,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "store": "sqlite:////home/ada/.local/share/answerd/answerd.db",
         "api_keys_file": None,
         "allow_remote": False,
+        "kernels": "auto",
         "provider": "auto",
         "precision": "auto",
         "slots": 16,

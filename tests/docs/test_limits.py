@@ -46,6 +46,20 @@ def functions(text: str) -> list[tuple[str, int]]:
     return [(name, length) for name, length in lengths if length >= FUNCTION_LIMIT]
 
 
+C_SOURCES = sorted((ROOT / "inference" / "kernels").glob("*.[ch]"))
+
+
+@pytest.mark.parametrize("path", C_SOURCES, ids=lambda path: path.name)
+def test_sources_in_c_stay_below_the_same_limits(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert len(lines) < FILE_LIMIT
+    assert [line for line in lines if len(line) > 120] == []
+    begins = [number for number, line in enumerate(lines) if line[:1].isalpha() and line.endswith("{") and "(" in line]
+    ends = [lines.index("}", begin) for begin in begins]
+    assert begins or path.name in ("onnxruntime.h",)
+    assert [lines[begin] for begin, end in zip(begins, ends, strict=True) if end - begin + 1 >= FUNCTION_LIMIT] == []
+
+
 @pytest.mark.parametrize(("lines", "found"), [(39, []), (40, [("f", 40)])])
 def test_a_function_is_measured_from_its_name_to_its_end(lines: int, found: list[tuple[str, int]]) -> None:
     body = "    pass\n" * (lines - 1)

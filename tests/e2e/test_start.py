@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.e2e.api import Api
 from tests.e2e.conftest import Start
 from tests.support.server import Server
@@ -24,6 +26,10 @@ def test_the_start_says_where_it_listens_which_provider_runs_and_why(server: Ser
     assert server.grpc_target in server.log.wait_for("gRPC listens on")
     line = server.log.wait_for("serving SmolLM2-135M-Instruct on")
     assert "(" in line
+
+
+def test_the_start_says_whose_kernels_compute(server: Server, own_kernels: Path) -> None:
+    assert "with answerd's kernels" in server.log.wait_for("serving SmolLM2-135M-Instruct on")
 
 
 def test_a_later_start_converts_nothing_and_a_stop_ends_with_status_0(start: Start) -> None:

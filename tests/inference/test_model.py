@@ -140,6 +140,7 @@ def test_of_several_declared_templates_the_default_one_is_taken(directory: Path)
         (lambda d: d["model"].pop("vocab_size"), "model.vocab_size is missing"),
         (lambda d: d["model"].update(vocab_size="300"), "model.vocab_size is not a whole number"),
         (lambda d: d["model"].update(vocab_size=True), "model.vocab_size is not a whole number"),
+        (lambda d: d.update(answerd={"kernels": 1}), "answerd.kernels is not true or false"),
         (lambda d: d["model"].update(context_length=0), "model.context_length is not a positive number"),
         (lambda d: d["model"].update(type=3), "model.type is not a string"),
         (lambda d: d["model"].pop("eos_token_id"), "model.eos_token_id is missing"),

@@ -18,11 +18,11 @@ SYSTEM = [index % 60 + 1 for index in range(40)]
 
 
 class House:
-    """An engine whose decode calls leave other traces than chunks, and what it answered."""
+    """An engine and what it answered. uniform: its decode calls leave the same traces as chunks."""
 
-    def __init__(self, slots: int = SLOTS) -> None:
-        runner = ScriptedRunner(slots, max_length=400, decoding_differs=True)
-        self._core = EngineCore(runner, TOKEN_BYTES, frozenset({END}), PLAIN)
+    def __init__(self, slots: int = SLOTS, *, uniform: bool = False) -> None:
+        runner = ScriptedRunner(slots, max_length=400, decoding_differs=not uniform)
+        self._core = EngineCore(runner, TOKEN_BYTES, frozenset({END}), replace(PLAIN, uniform=uniform))
         self._outputs: dict[str, list[Output]] = {}
         self._generator = random.Random(1)
         self._strangers = 0
@@ -86,6 +86,20 @@ def test_two_children_of_one_parent_both_reuse_it(together: bool) -> None:
     assert [text for text, _ in answers] == [cold(each) for each in children]
     assert answers[0][1] == len(SYSTEM), "the answer was decoded, which leaves other bits"
     assert answers[1][1] == len(SYSTEM) + len(answer), "the first child has read the answer"
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_an_answer_is_reused_where_all_calls_leave_the_same_traces(together: bool) -> None:
+    """All but its last token, which no call has read."""
+    house, parent = House(uniform=True), prompt_of("parent", SYSTEM)
+    [(said, _)] = house.ask(parent)
+    answer = [ord(letter) - 64 for letter in said]
+    children = [
+        prompt_of(name, [*SYSTEM, *answer, *question]) for name, question in (("a", [7, 8, 9]), ("b", [11] * 40))
+    ]
+    answers = house.ask(*children) if together else [house.ask(each)[0] for each in children]
+    assert [text for text, _ in answers] == [House(uniform=True).ask(each)[0][0] for each in children]
+    assert answers[0][1] == len(SYSTEM) + len(answer) - 1
 
 
 def test_a_prefix_that_was_driven_out_is_computed_again() -> None:

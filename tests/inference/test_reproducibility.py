@@ -1,15 +1,19 @@
-"""With the served graph: equal requests with equal seeds get equal tokens whatever else runs, and hits change nothing.
+"""With the served graphs: equal requests with equal seeds get equal tokens whatever else runs, and hits change nothing:
+with our own kernels always, with ONNX Runtime's under the setting.
 
 The 4-bit graph rounds its activations, so what differs in the last bits shows in the text sooner or later.
 """
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
 from inference.core import EngineCore
+from inference.costs import costs_with
+from inference.gguf.convert import ensure_converted
 from inference.model import ModelDirectory
 from inference.onnx.loading import load_runner
 from inference.onnx.provider import choose_provider
@@ -17,7 +21,7 @@ from inference.options import EngineOptions
 from inference.runner import Runner
 from inference.sampling.logprobs import Logprob
 from inference.sampling.parameters import SamplingParams
-from inference.types import GenerationRequest, Output, Precision
+from inference.types import GenerationRequest, Output
 
 SLOTS = 16
 LOADS = [
@@ -31,21 +35,38 @@ class Model:
     runner: Runner
     token_bytes: list[bytes]
     end_tokens: frozenset[int]
+    kernels: bool  # our own: then the setting is not needed
 
-    def core(self, *, chunk: int = 256, deterministic: bool = True) -> EngineCore:
+    def core(self, *, chunk: int = 256, drafting: bool = True) -> EngineCore:
         """An engine that remembers nothing of earlier ones."""
-        options = EngineOptions(chunk=chunk, chunk_alone=chunk, deterministic=deterministic, speculation=False)
+        options = EngineOptions(
+            chunk=chunk,
+            chunk_alone=chunk,
+            deterministic=not self.kernels,
+            speculation=self.kernels and drafting,
+            costs=costs_with(own_attention=self.kernels),
+            uniform=self.kernels,
+        )
         return EngineCore(self.runner, self.token_bytes, self.end_tokens, options)
 
 
-@pytest.fixture(scope="module")
-def model(converted: Callable[[Precision], ModelDirectory]) -> Iterator[Model]:
-    directory = converted("int4")
-    provider = choose_provider("cpu")
-    runner = load_runner(directory.graph_path, directory.config, provider, threads=2, slots=SLOTS, context=1024)
+@pytest.fixture(scope="module", params=[True, False], ids=["answerd's kernels", "ONNX Runtime's, deterministic"])
+def model(request: pytest.FixtureRequest, model_file: Path, model_cache: Path) -> Iterator[Model]:
+    operators: Path | None = request.getfixturevalue("own_kernels") if request.param else None
+    converted = ensure_converted(model_file, model_cache, "int4", lambda done: None, kernels=request.param)
+    directory = ModelDirectory.open(converted)
+    runner = load_runner(
+        directory.graph_path,
+        directory.config,
+        choose_provider("cpu"),
+        threads=2,
+        slots=SLOTS,
+        context=1024,
+        operators=operators,
+    )
     token_bytes = directory.tokenizer.token_bytes()
     token_bytes += [b""] * (runner.vocab_size - len(token_bytes))
-    yield Model(runner, token_bytes, directory.config.eos_token_ids)
+    yield Model(runner, token_bytes, directory.config.eos_token_ids, request.param)
     runner.close()
 
 
@@ -85,9 +106,9 @@ def logprobs(outputs: list[Output]) -> list[Logprob]:
     return [logprob for output in outputs for logprob in output.logprobs]
 
 
-def alone(model: Model, each: GenerationRequest, *, deterministic: bool = True) -> tuple[str, int]:
+def alone(model: Model, each: GenerationRequest) -> tuple[str, int]:
     answers: dict[str, list[Output]] = {}
-    core = model.core(deterministic=deterministic)
+    core = model.core(drafting=False)
     core.add(each)
     while core.busy:
         step(core, answers)
@@ -140,3 +161,40 @@ def test_two_children_of_one_parent_get_the_log_probabilities_that_they_get_with
             step(core, cold)
         assert logprobs(answers[each.id]) == logprobs(cold[each.id])
     assert [answers[each.id][-1].cached_tokens for each in family] == [0, 90, 90]
+
+
+def test_a_follow_up_on_an_answer_has_the_log_probabilities_that_it_has_without_a_hit(model: Model) -> None:
+    """With our own kernels the answer is found, too, but for its last token, which no call has read."""
+    generator = random.Random(6)
+    prompt = tuple(generator.randrange(20, 40_000) for _ in range(90))
+    sampling = SamplingParams(temperature=0, max_tokens=30, logprobs=5)
+    core, answers = model.core(), dict[str, list[Output]]()
+    core.add(GenerationRequest("first", prompt, sampling))
+    while core.busy:
+        step(core, answers)
+    answer = [logprob.token for logprob in logprobs(answers["first"])]
+    following = [generator.randrange(20, 40_000) for _ in range(20)]
+    second = GenerationRequest("second", (*prompt, *answer, *following), sampling)
+    cold: dict[str, list[Output]] = {}
+    for each, found in ((core, answers), (model.core(drafting=False), cold)):
+        each.add(second)
+        while each.busy:
+            step(each, found)
+    assert logprobs(answers["second"]) == logprobs(cold["second"])
+    assert answers["second"][-1].cached_tokens == (90 + len(answer) - 1 if model.kernels else 90)
+
+
+def test_an_answer_that_is_drafted_and_verified_has_the_log_probabilities_of_one_that_is_not(model: Model) -> None:
+    """Under the setting nothing is drafted; with our own kernels nothing has to be kept from it."""
+    generator = random.Random(7)
+    passage = [generator.randrange(20, 40_000) for _ in range(25)]
+    each = GenerationRequest("copy", tuple(passage * 4), SamplingParams(temperature=0, max_tokens=80, logprobs=3))
+    answers: list[list[Logprob]] = []
+    for drafting in (True, False):
+        core, found = model.core(drafting=drafting), dict[str, list[Output]]()
+        core.add(each)
+        while core.busy:
+            step(core, found)
+        answers.append(logprobs(found["copy"]))
+        assert (core.stats.accepted_tokens > 10) == (drafting and model.kernels)
+    assert answers[0] == answers[1]

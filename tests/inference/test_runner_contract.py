@@ -5,94 +5,17 @@ rows or more; where other calls round differently, `tolerance` says by how much 
 sums run over its padding, `padding` says by how much the company of other rows may change its logits.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 
-from inference.fakes import ScriptedRunner
-from inference.genai_config import ModelConfig
+from inference.gguf.convert import ensure_converted
 from inference.model import ModelDirectory
-from inference.onnx.declared import declared_graph
-from inference.onnx.loading import load_runner
-from inference.onnx.memory import CudaMemory, Memory
-from inference.onnx.provider import choose_provider
-from inference.onnx.runner import OnnxRunner
 from inference.runner import Logits, Runner
 from inference.scheduler import chunk_length
-from inference.types import Precision
-from tests.inference.onnx.fake_cuda import FakeCuda
-from tests.inference.onnx.tiny_decoder import CONFIG
-from tests.inference.onnx.tiny_graph import Form, save_tiny_decoder
-
-SLOTS, LENGTH = 4, 48  # the least a factory's runner has
-
-
-Converted = Callable[[Precision], ModelDirectory]
-
-
-@dataclass(frozen=True)
-class Models:
-    """What a factory makes its runner from."""
-
-    converted: Converted
-    folder: Path
-
-    def packaged(self, precision: Precision) -> Runner:
-        """The packaged model on the CPU provider, which every machine has."""
-        model = self.converted(precision)
-        return self._load(model.graph_path, model.config)
-
-    def tiny(self, form: Form, memory: Memory | None = None) -> Runner:
-        save_tiny_decoder(self.folder / "model.onnx", form)
-        return self._load(self.folder / "model.onnx", CONFIG, memory)
-
-    @staticmethod
-    def _load(graph: Path, config: ModelConfig, memory: Memory | None = None) -> Runner:
-        provider = choose_provider("cpu")
-        return load_runner(graph, config, provider, threads=2, slots=SLOTS, context=LENGTH, memory=memory)
-
-
-@dataclass(frozen=True)
-class Kind:
-    name: str
-    make: Callable[[Models], Runner]
-    tolerance: float = 0.0
-    padding: float = 0.0
-
-
-def recorded(models: Models) -> Runner:
-    """As where decode calls are recorded and replayed: fixed lengths, candidates in place of logits."""
-    path = models.folder / "model.onnx"
-    save_tiny_decoder(path, Form(mask=False, rows="asked", best=8))
-    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
-    graph = declared_graph(session, CONFIG)
-    return OnnxRunner(session, graph, device(), slots=SLOTS, max_length=LENGTH, in_place=True, captures=True)
-
-
-def device() -> Memory:
-    """Memory that only copies reach, as on a CUDA device."""
-    return CudaMemory(FakeCuda(), device="cpu")
-
-
-RUNNERS = [
-    Kind("scripted", lambda models: ScriptedRunner(SLOTS, LENGTH, vocab_size=50)),
-    Kind("scripted, decoding differs", lambda models: ScriptedRunner(SLOTS, LENGTH, 50, decoding_differs=True), 10),
-    Kind("onnx int4", lambda models: models.packaged("int4"), 2.0),
-    Kind("onnx float16", lambda models: models.packaged("float16"), 0.25),
-    Kind("tiny, attention mask", lambda models: models.tiny(Form()), 1e-4),
-    Kind("tiny, on a device", lambda models: models.tiny(Form(mask=False, rows="asked"), device()), 1e-4),
-    Kind("tiny, recorded", recorded, 1e-4),
-    Kind("tiny, appends, on a device", lambda models: models.tiny(Form(appends=True), device()), 1e-4, 1e-4),
-    Kind("tiny, appends", lambda models: models.tiny(Form(appends=True)), 1e-4, 1e-4),
-    Kind("tiny, appends, int4", lambda models: models.tiny(Form("int4", appends=True)), 1e-4, 1e-4),
-    Kind("tiny, appends, float16", lambda models: models.tiny(Form("float16", appends=True)), 0.1, 0.1),
-    Kind("tiny, appends, no positions", lambda models: models.tiny(Form(appends=True, position_ids=False)), 1e-4, 1e-4),
-    Kind("tiny, appends, one row", lambda models: models.tiny(Form(appends=True, batch=1)), 1e-4, 1e-4),
-]
+from tests.inference.runner_kinds import LENGTH, RUNNERS, SLOTS, Converted, Kind, Models
 
 
 @pytest.fixture(scope="module", params=RUNNERS, ids=lambda kind: kind.name)
@@ -102,8 +25,18 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 
 @pytest.fixture(scope="module")
-def runner(kind: Kind, converted: Converted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    runner = kind.make(Models(converted, tmp_path_factory.mktemp("model")))
+def runner(
+    kind: Kind,
+    converted: Converted,
+    model_file: Path,
+    model_cache: Path,
+    operators: Path | None,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Runner]:
+    def portable() -> ModelDirectory:
+        return ModelDirectory.open(ensure_converted(model_file, model_cache, "int4", lambda done: None))
+
+    runner = kind.make(Models(converted, portable, operators, tmp_path_factory.mktemp("model")))
     yield runner
     runner.close()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
@@ -12,10 +13,15 @@ from inference.model import ModelDirectory
 Logits = NDArray[np.float32]
 
 
-def logits_of(model: ModelDirectory, tokens: Sequence[int], room: int | None = None) -> Logits:
+def logits_of(
+    model: ModelDirectory, tokens: Sequence[int], room: int | None = None, operators: Path | None = None
+) -> Logits:
     """Logits after every token, [tokens, vocabulary], computed without the runner; `room` positions in the cache."""
     count, config = len(tokens), model.config
-    session = ort.InferenceSession(model.graph_path, providers=["CPUExecutionProvider"])
+    options = ort.SessionOptions()
+    if operators is not None:
+        options.register_custom_ops_library(str(operators))
+    session = ort.InferenceSession(model.graph_path, options, providers=["CPUExecutionProvider"])
     dtype = np.float16 if config.precision == "float16" else np.float32
     cache = np.zeros((1, config.num_kv_heads, room or count, config.head_size), dtype)
     inputs = {

@@ -17,17 +17,21 @@ from tests.inference.gguf.tiny_models import FAMILIES, TYPES, TinyModel, of_type
 GOLDEN: dict[str, Any] = dict(np.load(Path(__file__).parent / "golden" / "families.npz"))
 # KL in nats. These models are touchier than trained ones, and CPUs round differently: up to 0.0105 were seen.
 TOLERATED = {"int4": 1.5e-2, "int8": 1.5e-2, "float16": 1e-4}
-Run = Callable[[TinyModel, Precision], Logits]
+Run = Callable[..., Logits]
+PRECISIONS = [("int4", True), ("int4", False), ("int8", True), ("int8", False), ("float16", False)]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Logits of a model in a precision after each of the golden tokens that were kept."""
+def run(tmp_path: Path, request: pytest.FixtureRequest) -> Run:
+    """Logits of a model in a precision after each of the golden tokens that were kept; kernels: by our own kernels."""
 
-    def convert_and_run(model: TinyModel, precision: Precision) -> Logits:
+    def convert_and_run(model: TinyModel, precision: Precision, kernels: bool = False) -> Logits:
+        operators: Path | None = request.getfixturevalue("own_kernels") if kernels else None
         source = write_model(tmp_path / "tiny.gguf", model)
-        directory = ensure_converted(source, tmp_path / "cache", precision, lambda done: None)
-        logits = logits_of(ModelDirectory.open(directory), GOLDEN["tokens"].tolist(), room=model.room)
+        directory = ensure_converted(source, tmp_path / "cache", precision, lambda done: None, kernels=kernels)
+        opened = ModelDirectory.open(directory)
+        assert opened.config.kernels == kernels
+        logits = logits_of(opened, GOLDEN["tokens"].tolist(), room=model.room, operators=operators)
         kept: Logits = logits[GOLDEN["rows"]]
         return kept
 
@@ -52,16 +56,16 @@ def test_a_type_has_the_logits_of_llama_cpp(run: Run, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", TYPES)
-@pytest.mark.parametrize("precision", ["int4", "int8", "float16"])
-def test_a_type_stays_close_in_every_precision(run: Run, kind: str, precision: Precision) -> None:
+@pytest.mark.parametrize(("precision", "kernels"), PRECISIONS)
+def test_a_type_stays_close_in_every_precision(run: Run, kind: str, precision: Precision, kernels: bool) -> None:
     """What is left is rounding: of activations to 8 bits in int4 and int8, of weights in int8 and float16."""
-    assert kl(GOLDEN[kind], run(of_type(kind), precision)) < TOLERATED[precision]
+    assert kl(GOLDEN[kind], run(of_type(kind), precision, kernels)) < TOLERATED[precision]
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.parametrize("precision", ["int4", "float16"])
-def test_a_family_stays_close_in_every_precision(run: Run, name: str, precision: Precision) -> None:
-    assert kl(GOLDEN[name], run(FAMILIES[name], precision)) < TOLERATED[precision]
+@pytest.mark.parametrize(("precision", "kernels"), [case for case in PRECISIONS if case[0] != "int8"])
+def test_a_family_stays_close_in_every_precision(run: Run, name: str, precision: Precision, kernels: bool) -> None:
+    assert kl(GOLDEN[name], run(FAMILIES[name], precision, kernels)) < TOLERATED[precision]
 
 
 @pytest.mark.parametrize("architecture", ["llama", "phi3"])

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inference.gguf.convert import ensure_converted
 from inference.model import ModelDirectory
 from inference.types import Precision
 from tests.inference.gguf.reference import Logits, compare, log_softmax, logits_of
@@ -38,10 +39,18 @@ def test_the_float32_graph_has_the_logits_of_llama_cpp(converted: Converted) -> 
     np.testing.assert_allclose(normalisers, golden["normalisers"], rtol=0, atol=0.05)
 
 
+@pytest.mark.parametrize("kernels", [True, False], ids=["answerd's kernels", "ONNX Runtime's"])
 def test_the_served_graph_stays_close_to_the_float32_graph(
-    converted: Converted, text: tuple[int, ...], reference: Logits
+    model_file: Path,
+    model_cache: Path,
+    request: pytest.FixtureRequest,
+    text: tuple[int, ...],
+    reference: Logits,
+    kernels: bool,
 ) -> None:
-    result = compare(reference, logits_of(converted("int4"), text), text)
+    operators = request.getfixturevalue("own_kernels") if kernels else None
+    directory = ensure_converted(model_file, model_cache, "int4", lambda done: None, kernels=kernels)
+    result = compare(reference, logits_of(ModelDirectory.open(directory), text, operators=operators), text)
     assert result.kl <= 0.006
     assert result.perplexity == pytest.approx(result.reference_perplexity, rel=0.01)
 

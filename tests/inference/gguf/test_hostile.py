@@ -46,16 +46,16 @@ def places(good: bytes, tmp_path_factory: pytest.TempPathFactory) -> list[int]:
     return found
 
 
-@pytest.fixture
-def convert(tmp_path: Path) -> Callable[[bytes], str]:
-    """What comes of a file with these bytes: the sentence of its refusal, or nothing."""
+@pytest.fixture(params=[True, False], ids=["answerd's kernels", "ONNX Runtime's"])
+def convert(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[bytes], str]:
+    """What comes of a file with these bytes, converted for either kernels: the sentence of its refusal, or nothing."""
     source, cache = tmp_path / "hostile.gguf", tmp_path / "cache"
 
     def attempt(content: bytes) -> str:
         source.write_bytes(content)
         began = time.process_time()
         try:
-            ModelDirectory.open(ensure_converted(source, cache, "int4", silent))
+            ModelDirectory.open(ensure_converted(source, cache, "int4", silent, kernels=request.param))
             said = ""
         except ModelFileError as error:
             said = str(error)

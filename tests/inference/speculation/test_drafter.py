@@ -3,17 +3,18 @@
 import random
 
 from inference.sequence import Sequence
-from inference.speculation.drafter import MOST, PRICE, Drafter
+from inference.speculation.drafter import MOST, Drafter
 from inference.speculation.odds import Odds
 from inference.speculation.speculator import Speculator
 
 PASSAGE = list(range(100, 160))
+PRICE = 0.3
 
 
 def drafter(prompt: list[int], *answer: int) -> Drafter:
     sequence = Sequence("r", list(prompt))
     sequence.tokens.extend(answer)
-    return Drafter(sequence)
+    return Drafter(sequence, PRICE)
 
 
 class Race:
@@ -21,7 +22,7 @@ class Race:
 
     def __init__(self, prompt: list[int], answer: list[int]) -> None:
         sequence = Sequence("r", list(prompt))
-        self.drafter = Drafter(sequence)
+        self.drafter = Drafter(sequence, PRICE)
         self.drafted, self.cost, left = 0, 0.0, list(answer)
         while left:
             draft = self.drafter.draft(len(left) - 1)
@@ -83,11 +84,11 @@ def test_the_same_text_makes_the_same_drafts() -> None:
 
 def test_an_end_token_is_not_drafted() -> None:
     sequence = Sequence("r", [*PASSAGE, 1, *PASSAGE[:20]])
-    assert Speculator(frozenset({PASSAGE[22]})).draft(sequence, 100) == tuple(PASSAGE[20:22])
+    assert Speculator(frozenset({PASSAGE[22]}), PRICE).draft(sequence, 100) == tuple(PASSAGE[20:22])
 
 
 def test_a_sequence_that_comes_after_another_has_drafts_of_its_own() -> None:
-    speculator = Speculator(frozenset())
+    speculator = Speculator(frozenset(), PRICE)
     first = Sequence("first", [*PASSAGE, 1, *PASSAGE[:20]])
     second = Sequence("second", [*range(400, 440), 1, *range(400, 420)])
     assert speculator.draft(first, 5) == tuple(PASSAGE[20:25])
