@@ -71,7 +71,7 @@ def sampling_of(fields: dict[str, Any]) -> SamplingParams:
 
 def load_engine(gguf: Path, cache: Path, threads: int, slots: int, context: int) -> AsyncEngine:
     model = open_model(gguf, cache, "int4")
-    return engine_over(model, runner_of(model, cache, threads, slots, context))
+    return engine_over(model, runner_of(model, cache, threads, slots, context), cache)
 
 
 def runner_of(model: ModelDirectory, cache: Path, threads: int, slots: int, context: int) -> Runner:
@@ -86,13 +86,14 @@ def runner_of(model: ModelDirectory, cache: Path, threads: int, slots: int, cont
     )
 
 
-def engine_over(model: ModelDirectory, runner: Runner) -> AsyncEngine:
+def engine_over(model: ModelDirectory, runner: Runner, cache: Path) -> AsyncEngine:
     token_bytes = model.tokenizer.token_bytes()
     token_bytes += [b""] * (runner.vocab_size - len(token_bytes))
     # Beside an engine that does not draft: the same work.
     config = model.config
     costs = costs_with(own_attention=config.own_attention)
-    plain = EngineOptions(speculation=False, costs=costs, uniform=config.uniform)
+    kernels = find_library(cache)
+    plain = EngineOptions(speculation=False, costs=costs, uniform=config.uniform, kernels=kernels)
     return AsyncEngine(runner, token_bytes, model.config.eos_token_ids, options=plain)
 
 
@@ -104,7 +105,7 @@ def main() -> None:
     held = held_for(model.path)
     runner = runner_of(model, cache, threads, slots, Settings().context)
     runner_bytes = held_for(model.path) - held
-    engine = engine_over(model, runner)
+    engine = engine_over(model, runner, cache)
     with asyncio.Runner() as loop:
 
         async def started() -> None:

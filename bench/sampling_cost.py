@@ -12,7 +12,7 @@ from bench.results import Samples
 from bench.workloads import Say, stream_rate
 
 STREAMS, PROMPT_LENGTH, OUTPUT_LENGTH = 16, 64, 96
-PAIRS = 3  # in a turn: what disturbs the machine for seconds hits one of many
+PAIRS = 5  # in a turn: what disturbs the machine for seconds hits one of many
 # Penalties as gentle as bias and cut-offs are: the answers stay as long as greedy ones.
 EVERYTHING: dict[str, Any] = {
     "temperature": 0.8,

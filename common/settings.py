@@ -111,7 +111,7 @@ class Settings(BaseModel):
     )
     kernels: Kernels = Field(
         default="auto",
-        description="Whose kernels compute GGUF models on the CPU; auto compiles answerd's if there is a C compiler.",
+        description="Whose kernels compute GGUF models on the CPU and sample; auto: answerd's, with a C compiler.",
     )
     threads: int = Field(
         default_factory=_available_cores,

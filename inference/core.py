@@ -12,7 +12,7 @@ from inference.live import Live
 from inference.options import EngineOptions
 from inference.plan import Plan
 from inference.runner import Runner
-from inference.sampling.sampler import NOT_A_NUMBER, Sampled
+from inference.sampling.sampler import NOT_A_NUMBER, Sampled, Sampler
 from inference.scheduler import Scheduler
 from inference.sequence import Sequence
 from inference.speculation.speculator import Speculator
@@ -39,7 +39,8 @@ class EngineCore:
         self._scheduler = Scheduler(runner.slots, budget, paired=options.deterministic)
         self._live: dict[str, Live] = {}
         self._stats = EngineStats()
-        self._executor = Executor(runner, self._live, self._stats, clock)
+        sampler = Sampler.of(runner.vocab_size, options.kernels)
+        self._executor = Executor(runner, sampler, self._live, self._stats, clock)
         speculates = options.speculation and not options.deterministic
         self._speculator = Speculator(end_tokens, options.costs.drafted) if speculates else None
         self.outputs: list[tuple[str, Output]] = []  # not yet delivered; whoever delivers them puts a new list

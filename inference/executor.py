@@ -40,10 +40,14 @@ class Executor:
     """
 
     def __init__(
-        self, runner: Runner, live: Mapping[str, Live], stats: EngineStats, clock: Callable[[], float]
+        self,
+        runner: Runner,
+        sampler: Sampler,
+        live: Mapping[str, Live],
+        stats: EngineStats,
+        clock: Callable[[], float],
     ) -> None:
-        self._runner, self._live, self._stats, self._clock = runner, live, stats, clock
-        self._sampler = Sampler(runner.vocab_size)
+        self._runner, self._sampler, self._live, self._stats, self._clock = runner, sampler, live, stats, clock
         self._failures: dict[str, int] = {}  # in a row, by the kind of call
 
     @property

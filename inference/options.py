@@ -1,6 +1,7 @@
 """How an engine works, apart from its model. Knows no settings: who starts an engine fills it in."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from inference.costs import ONNX_RUNTIME, Costs
 
@@ -15,6 +16,7 @@ class EngineOptions:
     interval: seconds between two hand-overs of outputs, apart from first tokens and ends; 0: one each step.
     costs: how the model's calls compare. uniform: whether all of them give a row the same bits, so that a slot may keep
     answers, too.
+    kernels: the library that samples (inference/kernels); None: numpy does, more slowly.
     """
 
     chunk: int = 256
@@ -24,6 +26,7 @@ class EngineOptions:
     interval: float = 0.0
     costs: Costs = ONNX_RUNTIME
     uniform: bool = False
+    kernels: Path | None = None
 
 
 DEFAULTS = EngineOptions()

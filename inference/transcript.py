@@ -5,7 +5,6 @@ It knows no sampling and no end of an answer but a stop text.
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 
 from inference.detokenizer import Detokenizer
 from inference.sampling.logprobs import Logprob
@@ -39,7 +38,8 @@ class Transcript:
         """What may be shown now that this token has come."""
         if logprob is not None and self._token_bytes[token]:
             # A character that stays unfinished is shown as one of its own.
-            self._logprobs.append(replace(logprob, start=self.length + self._detokenizer.breaks(token)))
+            logprob.start = self.length + self._detokenizer.breaks(token)
+            self._logprobs.append(logprob)
         text = self._detokenizer.push(token)
         self.length += len(text)
         return self._show(self._stops.push(text))

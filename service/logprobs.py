@@ -18,7 +18,7 @@ def wire_logprobs(logprobs: Iterable[Logprob], bytes_of: TokenBytes) -> list[Log
 def _wire(logprob: Logprob, bytes_of: TokenBytes) -> LogProb:
     token = bytes_of(logprob.token)
     wire = LogProb(token=_text(token), logprob=logprob.logprob, bytes=token)
-    for other, value in logprob.top:
+    for other, value in zip(logprob.top_tokens, logprob.top_logprobs, strict=True):
         token = bytes_of(other)
         wire.top_logprobs.add(token=_text(token), logprob=value, bytes=token)
     return wire

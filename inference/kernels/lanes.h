@@ -62,6 +62,11 @@ INLINE float sum_of(Floats numbers) { return _mm512_reduce_add_ps(numbers); }
 /* numbers * 2^powers; the powers are whole. */
 INLINE Floats shifted(Floats numbers, Floats powers) { return _mm512_scalef_ps(numbers, powers); }
 INLINE Floats rounded(Floats numbers) { return _mm512_roundscale_ps(numbers, 0); }
+/* A bit for each lane. */
+INLINE unsigned at_least(Floats a, Floats b) { return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ); }
+INLINE Floats where_at_least(Floats a, Floats b, Floats y) {
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, b, _CMP_GE_OQ), y); /* else 0 */
+}
 
 INLINE Floats pairs(Floats a, Floats b) {
     return plus(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
@@ -144,6 +149,8 @@ INLINE Floats plus(Floats a, Floats b) { return _mm256_add_ps(a, b); }
 INLINE Floats minus(Floats a, Floats b) { return _mm256_sub_ps(a, b); }
 INLINE Floats larger(Floats a, Floats b) { return _mm256_max_ps(a, b); }
 INLINE Floats rounded(Floats numbers) { return _mm256_round_ps(numbers, 8); } /* to nearest, no exceptions */
+INLINE unsigned at_least(Floats a, Floats b) { return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ)); }
+INLINE Floats where_at_least(Floats a, Floats b, Floats y) { return _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ), y); }
 
 INLINE float sum_of(Floats numbers) {
     float of[LANES], result = 0;

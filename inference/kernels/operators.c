@@ -1,6 +1,7 @@
-/* The library: both operators, in the domain answerd. */
+/* The library: both operators, in the domain answerd, and sampling. */
 #include "attention_operator.h"
 #include "block_matmul_operator.h"
+#include "sampling.h"
 
 /* Called by SessionOptions.register_custom_ops_library. */
 Status *RegisterCustomOps(void *session_options, const ApiBase *base) {

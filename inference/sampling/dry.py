@@ -17,6 +17,7 @@ from inference.sampling.parameters import DryParams
 from inference.sampling.penalties import LARGEST
 
 _T = TypeVar("_T", np.int32, np.bool_)
+_NONE: tuple[Indices, Doubles] = np.empty(0, np.intp), np.empty(0)
 
 
 class Dry:
@@ -27,12 +28,24 @@ class Dry:
     there is what would prolong it.
     """
 
-    __slots__ = ("_breakers", "_breaks", "_params", "_reach", "_room", "_runs", "_tail", "_token_bytes", "_tokens")
+    __slots__ = (
+        "_breakers",
+        "_breaks",
+        "_last_bytes",
+        "_params",
+        "_reach",
+        "_room",
+        "_runs",
+        "_tail",
+        "_token_bytes",
+        "_tokens",
+    )
 
     def __init__(self, params: DryParams, prompt: Sequence[int], token_bytes: Sequence[bytes]) -> None:
         """token_bytes: what each token id adds to the text. Takes a few microseconds a token of the prompt."""
         self._params, self._token_bytes = params, token_bytes
         self._breakers = _without_longer([breaker.encode() for breaker in params.sequence_breakers])
+        self._last_bytes = frozenset(breaker[-1] for breaker in self._breakers)
         self._reach = max(map(len, self._breakers), default=1) - 1  # bytes that may begin a breaker
         self._room = max(len(prompt), 256)  # before the newest token
         pieces = [token_bytes[token] for token in prompt]
@@ -68,16 +81,22 @@ class Dry:
             self._breaks[self._room] = True
             runs[:] = 0
 
-    def apply(self, row: Floats) -> None:
-        """Subtract, in place, the penalties of the tokens that would prolong a repetition, each for its longest one."""
+    def losses(self) -> tuple[Indices, Doubles]:
+        """The tokens that would prolong a repetition, and what they lose for it; of several values for one token the
+        last counts: the longest repetition's."""
         distances: Indices = (self._runs >= max(self._params.allowed_length, 1)).nonzero()[0]
         if not distances.size:
-            return
+            return _NONE
         distances = distances[~self._breaks[self._room + distances]]
-        # Of several values for one token the last is kept: the longest repetition's.
         distances = distances[np.argsort(self._runs[distances], kind="stable")]
-        tokens = self._tokens[self._room + distances]  # what followed the run
-        row[tokens] = np.maximum(row[tokens] - self._penalties(self._runs[distances]), -LARGEST)
+        followers = self._tokens[self._room + distances].astype(np.intp)
+        return followers, self._penalties(self._runs[distances])
+
+    def apply(self, row: Floats) -> None:
+        """Subtract the losses in place."""
+        tokens, losses = self.losses()
+        if tokens.size:
+            row[tokens] = np.maximum(row[tokens] - losses, -LARGEST)
 
     def _penalties(self, lengths: Ids) -> Doubles:
         with np.errstate(over="ignore"):
@@ -87,6 +106,8 @@ class Dry:
     def _ends_breaker(self, piece: bytes) -> bool:
         text = self._tail + piece
         self._tail = text[-self._reach :] if self._reach else b""
+        if self._last_bytes.isdisjoint(piece):
+            return False
         before = len(text) - len(piece)
         return any(text.find(breaker, max(before - len(breaker) + 1, 0)) >= 0 for breaker in self._breakers)
 

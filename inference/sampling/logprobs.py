@@ -1,6 +1,7 @@
 """Log-probabilities of the model's own distribution: of the drawn token, and of the likeliest ones beside it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,17 +12,19 @@ from inference.sampling.search import Peaks, largest
 LEAST = -9999.0  # stands for the logarithm of zero, which JSON cannot write
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Logprob:
     """A drawn token with the natural logarithm of its probability, before penalties, temperature or any mask.
 
-    top: the likeliest tokens in its place with theirs, likeliest first; of equal ones the lower id first.
+    top_tokens, top_logprobs: the likeliest tokens in its place with theirs, likeliest first; of equal ones the lower id
+    first. Lists of numbers, since pairs would be 20 objects more a token, on the thread that decodes.
     start: where the token's text begins in that of the answer, in characters; the transcript fills it in.
     """
 
     token: int
     logprob: float
-    top: tuple[tuple[int, float], ...] = ()
+    top_tokens: Sequence[int] = ()
+    top_logprobs: Sequence[float] = ()
     start: int = 0
 
 
@@ -36,8 +39,7 @@ def logprob_of(
     order = (-row[best]).argsort(kind="stable")[:alternatives]
     best = best[order]
     logprobs = np.maximum(row[best] - np.float64(total), LEAST)
-    pairs = zip(best.tolist(), logprobs.tolist(), strict=True)
-    return Logprob(token, max(float(row[token]) - total, LEAST), tuple(pairs))
+    return Logprob(token, max(float(row[token]) - total, LEAST), best.tolist(), logprobs.tolist())
 
 
 def _log_sum_exp(row: Floats, top: float, scratch: Floats) -> float:

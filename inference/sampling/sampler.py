@@ -1,15 +1,17 @@
 """Gives each row of logits its next token. It knows no text and no requests."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from inference.sampling.arrays import Floats
-from inference.sampling.draw import Draw
-from inference.sampling.logprobs import Logprob, logprob_of
-from inference.sampling.search import Peaks
+from inference.sampling.compiled_rows import CompiledRows
+from inference.sampling.logprobs import Logprob
+from inference.sampling.numpy_rows import NumpyRows
+from inference.sampling.rows import Drawn, Rows
 from inference.sampling.state import SamplerState
 
 NOT_A_NUMBER = -1  # in place of a token, where the logits have no finite maximum
@@ -25,11 +27,15 @@ class Sampled:
 
 
 class Sampler:
-    """Samples one token per row, with work space for one vocabulary."""
+    """Samples one token per row."""
 
-    def __init__(self, vocab_size: int) -> None:
-        self._draw = Draw(vocab_size)
-        self._scratch: Floats = np.empty(vocab_size, np.float32)
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    @classmethod
+    def of(cls, vocab_size: int, kernels: Path | None = None) -> Self:
+        """With work space for one vocabulary. kernels: the compiled library, or None: numpy."""
+        return cls(NumpyRows(vocab_size) if kernels is None else CompiledRows(vocab_size, kernels))
 
     def sample(self, logits: Floats, states: Sequence[SamplerState]) -> list[Sampled]:
         """A token per row of `logits` [rows, vocab_size], accepted by its state; the logits are left as they are.
@@ -38,33 +44,20 @@ class Sampler:
         """
         if all(state.plain and state.params.greedy and state.params.logprobs is None for state in states):
             return [Sampled(token) for token in _greedy(logits)]
-        return [self._sample_row(row, state) for row, state in zip(logits, states, strict=True)]
+        if len(set(states)) < len(states):
+            return [self._sample(logits[place : place + 1], [state])[0] for place, state in enumerate(states)]
+        return self._sample(logits, states)
 
-    def _sample_row(self, row: Floats, state: SamplerState) -> Sampled:
-        top = row.max()
-        if not math.isfinite(top):
-            return Sampled(NOT_A_NUMBER)
-        alternatives = state.params.logprobs
-        peaks = Peaks(row, alternatives) if alternatives else None
-        token = self._choose(row, top, state, peaks)
-        if token is None:
-            return Sampled(NOT_A_NUMBER)
-        state.accept(token)
-        if alternatives is None:
-            return Sampled(token, None, state.finished)
-        return Sampled(token, logprob_of(row, top, token, alternatives, peaks, self._scratch), state.finished)
+    def _sample(self, logits: Floats, states: Sequence[SamplerState]) -> list[Sampled]:
+        return [_accepted(drawn, state) for drawn, state in zip(self._rows(logits, states), states, strict=True)]
 
-    def _choose(self, row: Floats, top: np.float32, state: SamplerState, peaks: Peaks | None) -> int | None:
-        """A token, or None if all are forbidden."""
-        known = top if state.plain else None
-        if not state.plain:
-            np.copyto(self._scratch, row)
-            row = self._scratch
-            state.process(row)
-        if state.params.greedy:
-            token = int(row.argmax())
-            return token if row[token] > -np.inf else None
-        return self._draw(row, state.params, state.generator.random(), known, peaks)
+
+def _accepted(drawn: Drawn, state: SamplerState) -> Sampled:
+    if drawn is None:
+        return Sampled(NOT_A_NUMBER)
+    token, logprob = drawn
+    state.accept(token)
+    return Sampled(token, logprob, state.finished)
 
 
 def _greedy(logits: Floats) -> list[int]:

@@ -18,7 +18,7 @@ class SamplerState:
     Each draw follows the tokens accepted before it, so the rows of one sequence are drawn one after the other.
     """
 
-    __slots__ = ("_bias", "_constraint", "_dry", "_penalties", "best", "generator", "params", "plain")
+    __slots__ = ("__weakref__", "best", "bias", "constraint", "dry", "generator", "params", "penalties", "plain")
 
     def __init__(
         self,
@@ -32,11 +32,11 @@ class SamplerState:
         nothing was drawn yet; what it learned from the prompt is not learned again."""
         self.params = params
         self.generator = np.random.Generator(np.random.PCG64(None if params.seed is None else params.seed % 2**64))
-        self._bias = LogitBias(params.logit_bias)
-        self._penalties = Penalties(params, prompt)
-        self._dry = None if params.dry is None else _dry(params.dry, prompt, token_bytes, twin)
-        self._constraint = constraint
-        processed = bool(self._bias or self._penalties) or self._dry is not None or constraint is not None
+        self.bias = LogitBias(params.logit_bias)
+        self.penalties = Penalties(params, prompt)
+        self.dry = None if params.dry is None else _dry(params.dry, prompt, token_bytes, twin)
+        self.constraint = constraint
+        processed = bool(self.bias or self.penalties) or self.dry is not None or constraint is not None
         self.plain = not processed  # the model's own logits are drawn from, whatever came before
         self.best = self._best()
 
@@ -49,30 +49,30 @@ class SamplerState:
     @property
     def finished(self) -> bool:
         """Whether the constraint lets nothing follow."""
-        return self._constraint is not None and self._constraint.finished
+        return self.constraint is not None and self.constraint.finished
 
     def process(self, row: Floats) -> None:
         """Change logits of shape [vocab_size], in place, to those that are drawn from."""
-        if self._bias:
-            self._bias.apply(row)
-        if self._penalties:
-            self._penalties.apply(row)
-        if self._dry is not None:
-            self._dry.apply(row)
-        if self._constraint is not None:
-            self._constraint.mask(row)
+        if self.bias:
+            self.bias.apply(row)
+        if self.penalties:
+            self.penalties.apply(row)
+        if self.dry is not None:
+            self.dry.apply(row)
+        if self.constraint is not None:
+            self.constraint.mask(row)
 
     def accept(self, token: int) -> None:
         """The sequence goes on with this token."""
-        if self._penalties:
-            self._penalties.accept(token)
-        if self._dry is not None:
-            self._dry.accept(token)
-        if self._constraint is not None:
-            self._constraint.accept(token)
+        if self.penalties:
+            self.penalties.accept(token)
+        if self.dry is not None:
+            self.dry.accept(token)
+        if self.constraint is not None:
+            self.constraint.accept(token)
 
 
 def _dry(params: DryParams, prompt: Sequence[int], token_bytes: Sequence[bytes], twin: SamplerState | None) -> Dry:
-    if twin is not None and twin._dry is not None and twin.params.dry == params:
-        return twin._dry.copy()
+    if twin is not None and twin.dry is not None and twin.params.dry == params:
+        return twin.dry.copy()
     return Dry(params, prompt, token_bytes)

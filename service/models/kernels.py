@@ -1,4 +1,4 @@
-"""Whether a model is computed with answerd's own kernels, and what is to be said of it."""
+"""Whether answerd's own kernels compute and sample a model, and what is to be said of it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from common.settings import Settings
 from inference.kernels.library import KernelsUnavailable, kernel_library
+from inference.model import ModelDirectory
 from inference.types import ModelFileError
 
 if TYPE_CHECKING:
@@ -16,26 +17,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Kernels:
-    """library: what ONNX Runtime is to load, or None. clause: what the sentence about the provider goes on with."""
+    """library: for this machine, or None. operators: the same where ONNX Runtime may compute with it: on the CPU.
+    missing: why there is none, a clause, or "" where none is wanted."""
 
     library: Path | None = None
-    clause: str = ""
+    operators: Path | None = None
+    missing: str = ""
 
     @classmethod
     def find(cls, settings: Settings, provider: Provider) -> Kernels:
-        """Those of this machine, compiled if need be, which takes two seconds, once."""
-        if provider.is_cuda or settings.kernels == "off":
+        """Those of this machine, compiled if need be, which takes three seconds, once."""
+        if settings.kernels == "off":
             return cls()
         try:
-            return cls(kernel_library(settings.cache_dir), " with answerd's kernels")
+            library = kernel_library(settings.cache_dir)
         except KernelsUnavailable as error:
-            return cls(clause=f" without answerd's faster kernels: {error}")
+            return cls(missing=str(error))
+        return cls(library, None if provider.is_cuda else library)
 
-    @classmethod
-    def needed(cls, directory: Path, settings: Settings, provider: Provider) -> Kernels:
-        """For a directory that was converted for them. Raises ModelFileError, which says why there are none."""
-        found = cls.find(settings, provider)
-        if found.library is None:
-            why = found.clause.partition(": ")[2] or "they compute on the CPU alone, and ANSWERD_KERNELS must be auto"
-            raise ModelFileError(f"{directory} was converted for answerd's kernels, but {why}.")
-        return found
+    def check(self, directory: ModelDirectory) -> None:
+        """Raises ModelFileError for a directory that was converted for them where there are none, and says why."""
+        if directory.config.kernels and self.operators is None:
+            why = self.missing or "they compute on the CPU alone, and ANSWERD_KERNELS must be auto"
+            raise ModelFileError(f"{directory.path} was converted for answerd's kernels, but {why}.")
+
+    def clause(self, directory: ModelDirectory) -> str:
+        """What the sentence about the provider goes on with."""
+        if directory.config.kernels:
+            return " with answerd's kernels"
+        return f" without answerd's faster kernels: {self.missing}" if self.missing else ""

@@ -75,20 +75,18 @@ def prepare_model(
     precisions = precisions_for(spec.precision, is_cuda=provider.is_cuda)
     records = settings.cache_dir / "hub"
     source = find_model(spec, Fetcher(records, precisions, provider.is_cuda, report))
-    kernels = Kernels()
+    kernels = Kernels.find(settings, provider)
     if source.is_file():
         from inference.gguf.convert import KERNEL_PRECISIONS, ensure_converted
 
-        if precisions[0] in KERNEL_PRECISIONS:
-            kernels = Kernels.find(settings, provider)
-        converting, own = report("converting the model"), kernels.library is not None
+        converting = report("converting the model")
+        own = kernels.operators is not None and precisions[0] in KERNEL_PRECISIONS
         source = ensure_converted(source, settings.cache_dir, precisions[0], converting, kernels=own)
     directory = ModelDirectory.open(source, precisions, name.name if (name := hub_name(spec)) else None)
-    if directory.config.kernels and kernels.library is None:
-        kernels = Kernels.needed(directory.path, settings, provider)
+    kernels.check(directory)
     need = Need.of(directory, spec, memory())
     need.check(spec)
-    ensure_tried(directory.graph_path, directory.config, provider, settings.cache_dir, kernels.library)
+    ensure_tried(directory.graph_path, directory.config, provider, settings.cache_dir, kernels.operators)
     return PreparedModel(need.total(), lambda: _load(spec, settings, directory, provider, kernels, need))
 
 
@@ -106,13 +104,13 @@ def _load(
             threads=settings.threads,
             slots=spec.slots,
             context=spec.context,
-            operators=kernels.library,
+            operators=kernels.operators,
         )
     except MemoryError:
         raise no_room(spec) from None
     token_bytes = directory.tokenizer.token_bytes(shown=TAGS)
     token_bytes += [b""] * (runner.vocab_size - len(token_bytes))
-    why = f"{provider.name.removesuffix('ExecutionProvider')} ({provider.reason}){kernels.clause}"
+    why = f"{provider.name.removesuffix('ExecutionProvider')} ({provider.reason}){kernels.clause(directory)}"
     # On a device there is nothing to measure here; the file is what it holds.
     weights = need.weights if provider.is_cuda else max(resident() - before, 0)
     options = EngineOptions(
@@ -121,6 +119,7 @@ def _load(
         interval=settings.stream_interval_ms / 1000,
         costs=costs_with(own_attention=directory.config.own_attention),
         uniform=directory.config.uniform,
+        kernels=kernels.library,
     )
     return LoadedModel(directory, runner, token_bytes, why, need.total(weights), options, need.shortage(spec))
 

@@ -18,7 +18,7 @@ TOKENIZER = Tokenizer(tiny_tokenizer())
 TOKEN_BYTES = TOKENIZER.token_bytes()
 END = CONTROL["<|im_end|>"]
 VOCABULARY = Vocabulary.of(TOKEN_BYTES, TOKENIZER.special_tokens, frozenset({END}))
-SAMPLER = Sampler(len(TOKEN_BYTES))
+SAMPLER = Sampler.of(len(TOKEN_BYTES))
 # Brackets, quotes and end tokens are likelier than they are among 261 equals, so that most answers end.
 _CLOSING = np.array([3.0 * (token in b'"}]' and len(token) == 1) for token in TOKEN_BYTES], np.float32)
 _CLOSING[END] = 3.0

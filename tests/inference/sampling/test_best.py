@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from inference.sampling.parameters import DryParams, SamplingParams
-from inference.sampling.sampler import Sampler
 from inference.sampling.state import SamplerState
+from tests.inference.sampling.conftest import NewSampler
 
 PLAIN = SamplingParams(temperature=0.9, seed=5)
 VOCABULARY = 500
@@ -37,13 +37,13 @@ def test_what_may_change_or_report_other_logits_needs_all_of_them(params: Sampli
     "params",
     [replace(PLAIN, temperature=0.0), replace(PLAIN, top_k=7), replace(PLAIN, top_k=40, top_p=0.8, min_p=0.01)],
 )
-def test_the_best_logits_alone_give_the_same_draws(params: SamplingParams) -> None:
+def test_the_best_logits_alone_give_the_same_draws(new_sampler: NewSampler, params: SamplingParams) -> None:
     """Many are equal, as in a float16 graph."""
     logits = np.random.default_rng(1).normal(0, 2, (200, VOCABULARY)).round(1).astype(np.float32)
     states = [SamplerState(params), SamplerState(params)]
     alone = np.full_like(logits, -np.inf)
     kept = np.argsort(-logits, axis=1, kind="stable")[:, : states[0].best]
     np.put_along_axis(alone, kept, np.take_along_axis(logits, kept, 1), axis=1)
-    sampler = Sampler(VOCABULARY)
+    sampler = new_sampler(VOCABULARY)
     draws = [sampler.sample(rows, [state] * len(rows)) for rows, state in zip((logits, alone), states, strict=True)]
     assert draws[0] == draws[1]

@@ -8,8 +8,9 @@ import numpy as np
 from inference.constraint import Constraint
 from inference.runner import Logits
 from inference.sampling.parameters import DryParams, SamplingParams
-from inference.sampling.sampler import NOT_A_NUMBER, Sampled, Sampler
+from inference.sampling.sampler import NOT_A_NUMBER, Sampled
 from inference.sampling.state import SamplerState
+from tests.inference.sampling.conftest import NewSampler
 from tests.inference.sampling.definitions import logits_of
 
 VOCABULARY = 5_003  # leaves something over, however it is divided
@@ -79,24 +80,26 @@ def step(number: int) -> Logits:
     return np.stack([logits_of(VOCABULARY, 2.0, seed=100 * number + row) for row in range(len(KINDS))])
 
 
-def test_each_row_of_a_mixed_step_gives_what_it_gives_alone() -> None:
-    together, alone, sampler = states(), states(), Sampler(VOCABULARY)
+def test_each_row_of_a_mixed_step_gives_what_it_gives_alone(new_sampler: NewSampler) -> None:
+    together, alone, sampler = states(), states(), new_sampler(VOCABULARY)
     for number in range(STEPS):
         logits = step(number)
-        expected = [Sampler(VOCABULARY).sample(row[None], [state])[0] for row, state in zip(logits, alone, strict=True)]
+        expected = [
+            new_sampler(VOCABULARY).sample(row[None], [state])[0] for row, state in zip(logits, alone, strict=True)
+        ]
         assert sampler.sample(logits, together) == expected
         assert NOT_A_NUMBER not in [sampled.token for sampled in expected]
 
 
-def test_the_order_of_the_rows_changes_none() -> None:
-    forwards, backwards, sampler = states(), states()[::-1], Sampler(VOCABULARY)
+def test_the_order_of_the_rows_changes_none(new_sampler: NewSampler) -> None:
+    forwards, backwards, sampler = states(), states()[::-1], new_sampler(VOCABULARY)
     for number in range(STEPS):
         logits = step(number)
         assert sampler.sample(logits[::-1], backwards) == sampler.sample(logits, forwards)[::-1]
 
 
-def test_rows_without_a_token_leave_the_others_alone() -> None:
-    healthy, beside, sampler = states(), states(), Sampler(VOCABULARY)
+def test_rows_without_a_token_leave_the_others_alone(new_sampler: NewSampler) -> None:
+    healthy, beside, sampler = states(), states(), new_sampler(VOCABULARY)
     nothing = SamplerState(replace(EVERYTHING, seed=1), PROMPT, TOKEN_BYTES, Only([]))
     logits = step(0)
     broken = logits.copy()
@@ -107,9 +110,9 @@ def test_rows_without_a_token_leave_the_others_alone() -> None:
     assert sampled == [Sampled(NOT_A_NUMBER), *expected]
 
 
-def test_a_report_changes_no_draw() -> None:
+def test_a_report_changes_no_draw(new_sampler: NewSampler) -> None:
     """It tells the draw of its bounds, which hold or not when many of the likeliest tokens are lowered."""
-    sampler = Sampler(VOCABULARY)
+    sampler = new_sampler(VOCABULARY)
     for lowered in (0, 5, 40, 400):
         logits = logits_of(VOCABULARY, 2.0, seed=lowered)
         likeliest = np.argsort(-logits)[:lowered].tolist()

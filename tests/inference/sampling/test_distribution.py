@@ -7,8 +7,8 @@ import pytest
 
 from inference.sampling.arrays import Floats
 from inference.sampling.parameters import DryParams, SamplingParams
-from inference.sampling.sampler import Sampler
 from inference.sampling.state import SamplerState
+from tests.inference.sampling.conftest import NewSampler
 from tests.inference.sampling.definitions import Probabilities, follow, logits_of, probabilities, processed, tokens_of
 
 DRAWS = 3_000
@@ -60,9 +60,9 @@ def named(value: object) -> str:
     return ",".join(name for name in chosen if chosen[name] != getattr(default, name)) or "defaults"
 
 
-def draws(logits: Floats, params: SamplingParams, count: int) -> list[int]:
+def draws(new_sampler: NewSampler, logits: Floats, params: SamplingParams, count: int) -> list[int]:
     """Each of another request that stands at the same place."""
-    sampler = Sampler(logits.size)
+    sampler = new_sampler(logits.size)
     tokens = []
     for seed in range(count):
         state = SamplerState(replace(params, seed=seed), PROMPT, TOKEN_BYTES)
@@ -84,24 +84,26 @@ def prominent(logits: Floats) -> Floats:
 
 
 @pytest.mark.parametrize("params", ALONE, ids=named)
-def test_each_parameter_changes_the_distribution_as_it_defines(params: SamplingParams) -> None:
+def test_each_parameter_changes_the_distribution_as_it_defines(new_sampler: NewSampler, params: SamplingParams) -> None:
     logits = prominent(logits_of(1000, 1.0))
-    tokens = draws(logits, params, DRAWS)
+    tokens = draws(new_sampler, logits, params, DRAWS)
     assert follow(tokens, expectation(logits, params))
     assert not follow(tokens, expectation(logits, SamplingParams())), "the parameter had no effect"
 
 
 @pytest.mark.parametrize("params", TOGETHER, ids=named)
-def test_parameters_work_together_in_their_order(params: SamplingParams) -> None:
+def test_parameters_work_together_in_their_order(new_sampler: NewSampler, params: SamplingParams) -> None:
     logits = prominent(logits_of(1000, 1.5))
-    assert follow(draws(logits, params, DRAWS), expectation(logits, params))
+    assert follow(draws(new_sampler, logits, params, DRAWS), expectation(logits, params))
 
 
 @pytest.mark.parametrize(("size", "spread"), [(1000, 2.0), (256, 1.0), (513, 0.1)])
 @pytest.mark.parametrize("params", [SamplingParams(), *ALONE[3:7], *TOGETHER[:4]], ids=named)
-def test_one_generator_draws_on_and_on(params: SamplingParams, size: int, spread: float) -> None:
+def test_one_generator_draws_on_and_on(
+    new_sampler: NewSampler, params: SamplingParams, size: int, spread: float
+) -> None:
     logits = logits_of(size, spread)
-    sampler, state = Sampler(size), SamplerState(replace(params, seed=5))
+    sampler, state = new_sampler(size), SamplerState(replace(params, seed=5))
     tokens = [tokens_of(sampler, logits[None], [state])[0] for _ in range(2 * DRAWS)]
     assert follow(tokens, probabilities(logits, params))
 
@@ -109,14 +111,16 @@ def test_one_generator_draws_on_and_on(params: SamplingParams, size: int, spread
 @pytest.mark.slow
 @pytest.mark.parametrize("spread", [1.0, 3.0])
 @pytest.mark.parametrize("params", [SamplingParams(), *ALONE, *TOGETHER], ids=named)
-def test_draws_from_a_whole_vocabulary_follow_the_distribution(params: SamplingParams, spread: float) -> None:
+def test_draws_from_a_whole_vocabulary_follow_the_distribution(
+    new_sampler: NewSampler, params: SamplingParams, spread: float
+) -> None:
     logits = prominent(logits_of(49_152, spread))
-    assert follow(draws(logits, params, 100_000), expectation(logits, params))
+    assert follow(draws(new_sampler, logits, params, 30_000), expectation(logits, params))
 
 
-def test_the_test_finds_a_distribution_that_is_a_little_off() -> None:
+def test_the_test_finds_a_distribution_that_is_a_little_off(new_sampler: NewSampler) -> None:
     logits = logits_of(200, 2.0)
-    tokens = draws(logits, SamplingParams(), DRAWS)
+    tokens = draws(new_sampler, logits, SamplingParams(), DRAWS)
     assert follow(tokens, probabilities(logits, SamplingParams()))
     assert not follow(tokens, probabilities(logits, SamplingParams(temperature=0.75)))
     assert not follow(tokens, probabilities(logits, SamplingParams(top_p=0.9)))

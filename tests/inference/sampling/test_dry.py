@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from inference.sampling.dry import Dry
 from inference.sampling.parameters import DryParams, SamplingParams
-from inference.sampling.sampler import Sampler
 from inference.sampling.state import SamplerState
+from tests.inference.sampling.conftest import NewSampler
 from tests.inference.sampling.definitions import processed, tokens_of
 
 # "ab" is a token, and the texts of "a" then "b"; 5 is a special token.
@@ -68,14 +68,14 @@ def test_a_breaker_may_be_spread_over_tokens() -> None:
     assert penalties(params, [4, 0, 1, 4, 2], [4, 0, 1]) == [0.0] * SIZE
 
 
-def test_a_long_repetition_forbids_without_ending_all() -> None:
+def test_a_long_repetition_forbids_without_ending_all(new_sampler: NewSampler) -> None:
     params = SamplingParams(temperature=0, dry=DryParams(1e300, 1e10, 0, ()))
     state = SamplerState(params, [0] * 500, TOKEN_BYTES)
     logits = np.full((1, SIZE), -np.inf, np.float32)
     logits[0, 0] = 1.0
-    assert tokens_of(Sampler(SIZE), logits, [state]) == [0]
+    assert tokens_of(new_sampler(SIZE), logits, [state]) == [0]
     logits[0, 1] = -1e9
-    assert tokens_of(Sampler(SIZE), logits, [state]) == [1]
+    assert tokens_of(new_sampler(SIZE), logits, [state]) == [1]
 
 
 def test_a_sequence_outgrows_its_first_room() -> None:

@@ -7,33 +7,33 @@ import pytest
 
 from inference.sampling.parameters import SamplingParams
 from inference.sampling.penalties import LogitBias, Penalties
-from inference.sampling.sampler import Sampler
 from inference.sampling.state import SamplerState
+from tests.inference.sampling.conftest import NewSampler
 from tests.inference.sampling.definitions import tokens_of
 
 
-def test_penalties_lower_what_was_generated_once_and_per_occurrence() -> None:
+def test_penalties_lower_what_was_generated_once_and_per_occurrence(new_sampler: NewSampler) -> None:
     """Greedy with a frequency penalty of 1 and a presence penalty of 0.5, by hand."""
     logits = np.array([[3.0, 1.6, 0.0]], np.float32)
     params = SamplingParams(temperature=0, presence_penalty=0.5, frequency_penalty=1.0)
-    sampler, state = Sampler(3), SamplerState(params)
+    sampler, state = new_sampler(3), SamplerState(params)
     # Before each draw token 0 stands at 3, 1.5, 1.5, 0.5, -0.5, -0.5 and token 1 at 1.6, 1.6, 0.1, 0.1, 0.1, -0.9.
     assert [tokens_of(sampler, logits, [state])[0] for _ in range(6)] == [0, 1, 0, 0, 1, 2]
     assert logits.tolist() == [[3.0, np.float32(1.6), 0.0]], "the runner's logits stay as they are"
 
 
-def test_penalties_count_any_number_of_different_tokens() -> None:
+def test_penalties_count_any_number_of_different_tokens(new_sampler: NewSampler) -> None:
     """An extreme presence penalty makes greedy walk through the vocabulary."""
     logits = -np.arange(200, dtype=np.float32)[None]
     params = SamplingParams(temperature=0, presence_penalty=1000.0)
-    sampler, state = Sampler(200), SamplerState(params)
+    sampler, state = new_sampler(200), SamplerState(params)
     assert [tokens_of(sampler, logits, [state])[0] for _ in range(200)] == list(range(200))
 
 
-def test_penalties_apply_before_the_temperature() -> None:
+def test_penalties_apply_before_the_temperature(new_sampler: NewSampler) -> None:
     logits = np.array([[1.0, 0.0]], np.float32)
     params = SamplingParams(seed=1, temperature=0.5, presence_penalty=1.0)
-    sampler = Sampler(2)
+    sampler = new_sampler(2)
     tokens = []
     for seed in range(2000):
         state = SamplerState(replace(params, seed=seed))
@@ -68,9 +68,9 @@ def test_the_prompt_counts_for_repetition_alone() -> None:
 
 
 @pytest.mark.parametrize("penalty", [5e-324, 1e-40, 1e40, 1.7e308])
-def test_an_extreme_repetition_penalty_leaves_a_token_to_draw(penalty: float) -> None:
+def test_an_extreme_repetition_penalty_leaves_a_token_to_draw(new_sampler: NewSampler, penalty: float) -> None:
     logits = np.array([[3.0, 0.0, -3.0]], np.float32)
-    sampler = Sampler(3)
+    sampler = new_sampler(3)
     for temperature in (0.0, 1.0):
         params = SamplingParams(temperature=temperature, repetition_penalty=penalty, seed=1)
         state = SamplerState(params, prompt=[0, 1, 2])
@@ -78,16 +78,16 @@ def test_an_extreme_repetition_penalty_leaves_a_token_to_draw(penalty: float) ->
         assert tokens_of(sampler, logits, [state])[0] in ([0] if penalty < 1 or temperature == 0 else [0, 1])
 
 
-def test_a_bias_is_added_before_the_penalties() -> None:
+def test_a_bias_is_added_before_the_penalties(new_sampler: NewSampler) -> None:
     logits = np.array([[1.0, 0.0]], np.float32)
     params = SamplingParams(temperature=0, logit_bias=((1, 3.0),), repetition_penalty=10.0)
     # (0 + 3) / 10 < 1; penalised first it would be 0 / 10 + 3.
-    assert tokens_of(Sampler(2), logits, [SamplerState(params, prompt=[1])]) == [0]
+    assert tokens_of(new_sampler(2), logits, [SamplerState(params, prompt=[1])]) == [0]
 
 
-def test_a_bias_forces_and_forbids() -> None:
+def test_a_bias_forces_and_forbids(new_sampler: NewSampler) -> None:
     logits = np.array([[5.0, 4.0, 3.0]], np.float32)
-    sampler = Sampler(3)
+    sampler = new_sampler(3)
     forced = SamplingParams(logit_bias=((2, 100.0),), seed=1)
     assert {tokens_of(sampler, logits, [SamplerState(forced)])[0] for _ in range(20)} == {2}
     forbidden = SamplingParams(temperature=0, logit_bias=((0, -100.0),))

@@ -51,13 +51,15 @@ def test_the_setting_leaves_all_to_onnx_runtime(model: Path, tmp_path: Path) -> 
     loaded = load(model, tmp_path / "cache", kernels="off")
     assert loaded.provider == "CPU (it was asked for)"
     assert not loaded.directory.config.kernels
+    assert loaded.options.kernels is None
     assert not (tmp_path / "cache" / "kernels").exists()
 
 
-def test_an_onnx_directory_needs_no_kernels(tmp_path: Path) -> None:
+def test_an_onnx_directory_is_only_sampled_by_them(own_kernels: Path, tmp_path: Path) -> None:
     save_genai(tmp_path, Form())
-    assert load(tmp_path, tmp_path / "cache").provider == "CPU (it was asked for)"
-    assert not (tmp_path / "cache" / "kernels").exists()
+    loaded = load(tmp_path, tmp_path / "cache")
+    assert loaded.provider == "CPU (it was asked for)"
+    assert loaded.options.kernels == tmp_path / "cache" / "kernels" / own_kernels.name
 
 
 def test_a_directory_made_for_our_kernels_can_be_named_itself(own_kernels: Path, model: Path, tmp_path: Path) -> None:

@@ -1,0 +1,73 @@
+"""The kernels draw what numpy draws, and nothing that they are given makes them write elsewhere."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inference.sampling.parameters import SamplingParams
+from inference.sampling.sampler import Sampler
+from inference.sampling.state import SamplerState
+from tests.inference.sampling.conftest import NewSampler
+from tests.inference.sampling.definitions import logits_of, tokens_of
+from tests.inference.sampling.test_company import KINDS, PROMPT, TOKEN_BYTES, VOCABULARY, states
+
+params = st.builds(
+    SamplingParams,
+    temperature=st.sampled_from([0.0, 0.3, 1.0, 3.0]),
+    top_k=st.sampled_from([0, 1, 7, 60, 500]),
+    top_p=st.sampled_from([0.3, 0.95, 1.0]),
+    min_p=st.sampled_from([0.0, 0.01, 0.4]),
+    presence_penalty=st.sampled_from([-2.0, 0.0, 2.0]),
+    repetition_penalty=st.sampled_from([0.5, 1.0, 3.0]),
+    logprobs=st.sampled_from([None, 0, 20]),
+)
+
+
+@given(
+    size=st.integers(20, 3000),
+    distinct=st.sampled_from([3, 60, 10**6]),
+    params=params,
+    changed=st.sampled_from([0, 1, 40, 2000]),
+    seed=st.integers(0, 2**32),
+)
+@settings(max_examples=200, deadline=None)
+def test_they_draw_and_report_what_numpy_does(
+    compiled_sampler: NewSampler, size: int, distinct: int, params: SamplingParams, changed: int, seed: int
+) -> None:
+    """Whichever tokens are raised into the likeliest, or lowered out of them, and whichever are equal."""
+    random = np.random.default_rng(seed)
+    logits = (random.integers(0, distinct, (1, size)) * (30 / distinct)).astype(np.float32)
+    biased = random.permutation(size)[:changed].tolist()
+    params = replace(params, seed=seed, logit_bias=tuple((token, float(random.choice([-9, 9]))) for token in biased))
+    prompt = random.integers(0, size, changed).tolist()
+    expected, found = (
+        sampler.sample(logits, [SamplerState(params, prompt)])[0]
+        for sampler in (Sampler.of(size), compiled_sampler(size))
+    )
+    assert found.token == expected.token
+    if expected.logprob is not None and found.logprob is not None:
+        assert list(found.logprob.top_tokens) == list(expected.logprob.top_tokens)
+        assert list(found.logprob.top_logprobs) == pytest.approx(list(expected.logprob.top_logprobs), abs=1e-5)
+        assert found.logprob.logprob == pytest.approx(expected.logprob.logprob, abs=1e-5)
+
+
+def test_they_go_on_as_numpy_does(compiled_sampler: NewSampler) -> None:
+    """With penalties that follow what was drawn, and constraints."""
+    ours, theirs = states(), states()
+    for number in range(8):
+        logits = np.stack([logits_of(VOCABULARY, 2.0, seed=100 * number + row) for row in range(len(KINDS))])
+        assert tokens_of(compiled_sampler(VOCABULARY), logits, ours) == tokens_of(
+            Sampler.of(VOCABULARY), logits, theirs
+        )
+
+
+def test_tokens_beyond_the_vocabulary_change_nothing(compiled_sampler: NewSampler) -> None:
+    """A tokenizer may know more tokens than the model has logits for."""
+    beyond = ((-1, 5.0), (-(2**40), 5.0), (VOCABULARY, 5.0), (2**62, 5.0))
+    params = SamplingParams(temperature=0, presence_penalty=1.0, repetition_penalty=1.1, logit_bias=beyond)
+    logits = logits_of(VOCABULARY, 2.0)[None]
+    state = SamplerState(params, [*PROMPT, VOCABULARY, 2**40], TOKEN_BYTES)
+    assert tokens_of(compiled_sampler(VOCABULARY), logits, [state]) == [int(logits.argmax())]
