@@ -19,7 +19,8 @@ class Constraint(Protocol):
         ...
 
     def mask(self, logits: Logits) -> None:
-        """Set the logits, shape [vocab_size], of tokens that may not come next to -inf, in place.
+        """Set the logits, shape [vocab_size], of tokens that may not come next to -inf, in place. They are the model's
+        own: bias and penalties follow.
 
         Where the answer may end here, its end tokens are among those that may come.
         """

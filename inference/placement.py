@@ -83,12 +83,12 @@ def _fetch(table: SlotTable, source: int, match: int, place: int, oldest: int) -
     return [] if source == place else [table.copy(source, place, match)]
 
 
-def companion(table: SlotTable, slot: int, chunk: Chunk | None) -> Companion | None:
-    """The neighbour that makes two rows of a lone one, with the fewest positions to look back on; None without one.
+def companion(table: SlotTable, block: range, chunk: Chunk | None) -> Companion | None:
+    """The neighbour that gives the block a row more, with the fewest positions to look back on; None without one.
 
     It writes behind what the neighbour holds, this step's chunk included.
     """
-    ends = {each: table[each].length for each in _beside(table, range(slot, slot + 1))}
+    ends = {each: table[each].length for each in _beside(table, block)}
     if chunk is not None and chunk.sequence.slot in ends:
         ends[chunk.sequence.slot] = chunk.start + chunk.length
     return min((Companion(each, end) for each, end in ends.items()), key=lambda row: row.position, default=None)

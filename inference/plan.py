@@ -50,7 +50,7 @@ class Decode:
 
 @dataclass(frozen=True, slots=True)
 class Companion:
-    """A row of no sequence beside a lone decoding one; it writes to a position that nobody needs."""
+    """A row of no sequence beside one that would be computed alone; it writes to a position that nobody needs."""
 
     slot: int
     position: int

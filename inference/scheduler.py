@@ -12,13 +12,17 @@ from inference.plan import Chunk, Companion, Decode, Move, Plan
 from inference.sequence import Sequence
 from inference.slots import SlotTable
 
+TILE = (
+    128  # rows that ONNX Runtime multiplies by 4-bit weights at once; of a single one behind them it makes a lone row
+)
 COPIED_AT_ONCE = 2048  # positions after which no further copy of a prompt is made in a step
 
 
 class Scheduler:
     """Waiting sequences are served in order; one at a time is read in chunks; all others that have a slot decode.
 
-    budget: says how many prompt tokens the next step may read. paired: a lone decoding row gets a companion.
+    budget: says how many prompt tokens the next step may read. paired: a decoding row that would be computed alone
+    gets a companion.
     Between two plans the caller reports what became of the first one: `read`, `decoded`, `finish`, `discard`.
     """
 
@@ -131,9 +135,9 @@ class Scheduler:
         return Decode(self._decoding[0].slot, tuple(self._decoding)) if self._decoding else None
 
     def _companion(self, chunk: Chunk | None) -> Companion | None:
-        if not self._paired or self._decode is None or len(self._decode.sequences) > 1:
+        if not self._paired or self._decode is None or len(self._decode.sequences) % TILE != 1:
             return None
-        return companion(self._table, self._decode.first, chunk)
+        return companion(self._table, self._block_slots(), chunk)
 
     def _next_chunk(self) -> Chunk | None:
         sequence = self._reading
@@ -144,7 +148,11 @@ class Scheduler:
 
 
 def chunk_length(remaining: int, size: int) -> int:
-    """At most `size` (3 where 2 would leave 1) of the remaining tokens, such that not a single one is left over."""
-    if remaining == size + 1:
-        return size - 1 if size > 2 else remaining
-    return min(remaining, size)
+    """At most `size` (3 where 2 would leave 1) of the remaining tokens, such that no row is computed alone: neither a
+    single token that is left over nor a single row behind whole tiles."""
+    length = min(remaining, size)
+    if remaining - length == 1:
+        length = length - 1 if length > 2 else remaining
+    if length > 1 and length % TILE == 1:
+        length -= 1 if length < remaining else 2
+    return length

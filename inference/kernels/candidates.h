@@ -6,9 +6,9 @@
 #include <math.h>
 #include <stddef.h>
 
-/* GROUPS: so many for each token that is looked for; then few others are as likely. NEAR: so many numbers may lie
-   between two bounds. */
-enum { GROUPS = 4, NEAR = 64, DIGITS = 8, LOGIT = 4, VALUES = 256 };
+/* GROUPS: so many for each token that is looked for, and FEWEST more; then few others are as likely. NEAR: so many
+   numbers may lie between two bounds. */
+enum { GROUPS = 4, FEWEST = 64, NEAR = 64, DIGITS = 8, LOGIT = 4, VALUES = 256 };
 
 /* Work space for one vocabulary, which sampling/compiled_rows.py allocates. */
 typedef struct {
@@ -18,7 +18,7 @@ typedef struct {
     uint64_t *found, *spare; /* [padded]; 32 bits that are smaller the likelier a token is, and as many of token */
 } Work;
 
-/* Copies a row, and gives its largest logit; not a number where one of them is none, or infinite. */
+/* Copies a row, and gives its largest logit; not a number where one of them is none, or +inf. */
 static float take(Work *work, const float *row) {
     Floats most = all(-INFINITY);
     unsigned finite = ~0u;
@@ -99,11 +99,13 @@ static float reached_in(const float *numbers, size_t size, size_t count) {
    larger than the count-th largest logit. Members of a group lie far apart, since the likely tokens of a vocabulary lie
    together. */
 static float reached_by(Work *work, size_t count) {
-    size_t depth = work->padded / (GROUPS * count);
-    depth = depth < 1 ? 1 : depth;
-    size_t width = work->padded / depth / LANES * LANES;
+    size_t width = (GROUPS * count + FEWEST) / LANES * LANES, depth = work->padded / width;
     float *maxima = work->weights;
-    if (count >= width) return -INFINITY;
+    if (depth <= 1) {
+        depth = 1;
+        width = work->padded;
+    }
+    if (count > width) return -INFINITY;
     for (size_t i = 0; i < width; i += LANES) {
         Floats most = load(work->logits + i);
         for (size_t j = 1; j < depth; j++) most = larger(most, load(work->logits + j * width + i));
@@ -112,7 +114,8 @@ static float reached_by(Work *work, size_t count) {
     return reached_in(maxima, width, count);
 }
 
-/* Finds the tokens whose numbers reach the bound, and sorts them by their logits. Gives how many they are. */
+/* Finds the tokens whose numbers reach the bound, and sorts them by their logits. Gives how many they are; with a bound
+   of -inf also what is beyond the vocabulary, behind all others. */
 static size_t find(Work *work, const float *numbers, float bound) {
     size_t count = 0;
     for (size_t i = 0; i < work->padded; i += LANES)

@@ -11,7 +11,6 @@
 
 enum { BLOCK = 256 };
 #define LIKELY 1e-4  /* tokens of at least this share of the mass are tried as the nucleus first */
-#define LEAST_WEIGHT 1e-38f /* of those that weigh anything */
 
 typedef struct {
     double temperature, top_p, min_p;
@@ -30,7 +29,8 @@ static void weigh_logits(const float *logits, float *weights, size_t count, floa
     for (size_t i = 0; i < count; i += LANES) store(weights + i, weights_of(load(logits + i), all(top), inverse));
 }
 
-/* next: what is read afterwards; it is asked for here, where arithmetic takes the time. */
+/* next: what is probably read afterwards, the next row in memory; it is asked for here, where arithmetic takes the
+   time. To ask for what is not there does no harm. */
 static double weight_of_all(const Work *work, float top, const float *next) {
     double total = 0;
     for (size_t start = 0; start < work->padded; start += BLOCK) {
@@ -117,7 +117,7 @@ static int64_t draw_nucleus(Work *work, const Cuts *cuts) {
     size_t count = find(work, work->weights, (float)(total * LIKELY));
     for (size_t i = 0; i < count; i++) mass += work->weights[token_at(work, i)];
     if (mass >= cuts->top_p * total) return draw_found(work, count, cuts, total - mass);
-    return draw_found(work, find(work, work->weights, LEAST_WEIGHT), cuts, 0);
+    return draw_found(work, find(work, work->weights, FLT_MIN), cuts, 0);
 }
 
 /* A token, or -1 if all are forbidden: all logits are -inf. top: the largest of them; not a number if unknown.

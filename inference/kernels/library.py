@@ -1,4 +1,4 @@
-"""The C kernels as a library that ONNX Runtime loads, compiled once for this machine's processor."""
+"""The C kernels as a library, for ONNX Runtime and for sampling, compiled once for this machine's processor."""
 
 from __future__ import annotations
 
@@ -99,7 +99,8 @@ def _reason(output: str) -> str:
 
 def _check(library: Path) -> None:
     try:
-        ctypes.CDLL(str(library)).RegisterCustomOps  # noqa: B018 - looks the symbol up
+        loaded = ctypes.CDLL(str(library))
+        loaded.RegisterCustomOps, loaded.answerd_sample  # noqa: B018 - looks the symbols up
     except (OSError, AttributeError) as error:
         raise KernelsUnavailable(f"{library} cannot be loaded ({error}); if it is damaged, delete it") from error
 

@@ -132,7 +132,7 @@ static void sample(Work *work, const Row *row, const Results *results, size_t pl
     int changed = row->allowed || row->biases.count || row->losses.count || row->repeats.count;
     if (changed) {
         change(work, row);
-        known.count = find_again(work, row, known);
+        known.count = row->greedy ? 0 : find_again(work, row, known);
         top = NAN;
     }
     int64_t token = row->greedy ? likeliest(work) : draw(work, &row->cuts, top, known);
@@ -140,7 +140,9 @@ static void sample(Work *work, const Row *row, const Results *results, size_t pl
     if (token >= 0) results->logprob[place] = fmax(row->logits[token] - log_sum, LEAST);
 }
 
-__attribute__((visibility("default"))) void answerd_sample(Work *work, const Row *const *rows, size_t count,
-                                                           const Results *results) {
+/* For a test that the other side has the same structures. */
+const size_t answerd_sizes[] = {sizeof(Work), sizeof(Row), sizeof(Results)};
+
+void answerd_sample(Work *work, const Row *const *rows, size_t count, const Results *results) {
     for (size_t i = 0; i < count; i++) sample(work, rows[i], results, i);
 }

@@ -4,6 +4,7 @@ The call keeps the interpreter's lock, as numpy's short ones do: to let go of it
 """
 
 import ctypes
+import math
 from collections.abc import Sequence
 from ctypes import Structure, byref, c_double, c_int64, c_size_t, c_void_p
 from pathlib import Path
@@ -77,11 +78,8 @@ class _Asked:
             self._change("losses", row.losses, state.penalties.tokens, state.penalties.losses, len(state.penalties))
         if state.dry is not None:
             tokens, losses = state.dry.losses()
-            if count := len(tokens):
-                self._change("repeats", row.repeats, tokens, losses, count)
-            else:
-                row.repeats.count = 0
-        if state.constraint is not None:
+            self._change("repeats", row.repeats, tokens, losses, len(tokens))
+        if state.constraint is not None and math.isfinite(logits[place].max()):
             if self._masked is None:
                 self._masked = np.empty_like(logits[place])
                 row.allowed = self._masked.ctypes.data

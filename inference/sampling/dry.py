@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from inference.sampling.arrays import Doubles, Flags, Floats, Ids, Indices
 from inference.sampling.parameters import DryParams
-from inference.sampling.penalties import LARGEST
+from inference.sampling.penalties import LARGEST, lower
 
 _T = TypeVar("_T", np.int32, np.bool_)
 _NONE: tuple[Indices, Doubles] = np.empty(0, np.intp), np.empty(0)
@@ -96,7 +96,7 @@ class Dry:
         """Subtract the losses in place."""
         tokens, losses = self.losses()
         if tokens.size:
-            row[tokens] = np.maximum(row[tokens] - losses, -LARGEST)
+            lower(row, tokens, losses, row[tokens].astype(np.float64))
 
     def _penalties(self, lengths: Ids) -> Doubles:
         with np.errstate(over="ignore"):

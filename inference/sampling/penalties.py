@@ -11,6 +11,12 @@ from inference.sampling.parameters import SamplingParams
 LARGEST = 1e30
 
 
+def lower(row: Floats, tokens: Indices, losses: Doubles, logits: Doubles) -> None:
+    """Write these tokens' logits, less the losses, into the row; a token that is forbidden stays so."""
+    kept = row[tokens]
+    row[tokens] = np.where(kept > -np.inf, np.minimum(np.maximum(logits - losses, -LARGEST), LARGEST), kept)
+
+
 class LogitBias:
     """Adds a fixed bias to the logits of some tokens."""
 
@@ -72,5 +78,4 @@ class Penalties:
         if self.repetition != 1:
             both = logits / self.repetition, logits * self.repetition
             logits = np.minimum(*both) if self.repetition > 1 else np.maximum(*both)
-        logits -= self.losses[: len(self)]
-        row[tokens] = np.minimum(np.maximum(logits, -LARGEST), LARGEST)
+        lower(row, tokens, self.losses[: len(self)], logits)

@@ -52,15 +52,16 @@ class SamplerState:
         return self.constraint is not None and self.constraint.finished
 
     def process(self, row: Floats) -> None:
-        """Change logits of shape [vocab_size], in place, to those that are drawn from."""
+        """Change logits of shape [vocab_size], in place, to those that are drawn from. What the model or the constraint
+        forbids stays forbidden."""
+        if self.constraint is not None:
+            self.constraint.mask(row)
         if self.bias:
             self.bias.apply(row)
         if self.penalties:
             self.penalties.apply(row)
         if self.dry is not None:
             self.dry.apply(row)
-        if self.constraint is not None:
-            self.constraint.mask(row)
 
     def accept(self, token: int) -> None:
         """The sequence goes on with this token."""

@@ -18,28 +18,29 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Kernels:
     """library: for this machine, or None. operators: the same where ONNX Runtime may compute with it: on the CPU.
-    missing: why there is none, a clause, or "" where none is wanted."""
+    missing: why there is none, a clause, or "" where none is wanted. unfit: why they cannot compute, another one."""
 
     library: Path | None = None
     operators: Path | None = None
     missing: str = ""
+    unfit: str = "ANSWERD_KERNELS is off"
 
     @classmethod
     def find(cls, settings: Settings, provider: Provider) -> Kernels:
-        """Those of this machine, compiled if need be, which takes three seconds, once."""
+        """Those of this machine, compiled if need be, which takes two seconds, once."""
         if settings.kernels == "off":
             return cls()
+        on_cuda = "they compute on the CPU alone"
         try:
             library = kernel_library(settings.cache_dir)
         except KernelsUnavailable as error:
-            return cls(missing=str(error))
-        return cls(library, None if provider.is_cuda else library)
+            return cls(missing=str(error), unfit=on_cuda if provider.is_cuda else str(error))
+        return cls(library, unfit=on_cuda) if provider.is_cuda else cls(library, library)
 
     def check(self, directory: ModelDirectory) -> None:
         """Raises ModelFileError for a directory that was converted for them where there are none, and says why."""
         if directory.config.kernels and self.operators is None:
-            why = self.missing or "they compute on the CPU alone, and ANSWERD_KERNELS must be auto"
-            raise ModelFileError(f"{directory.path} was converted for answerd's kernels, but {why}.")
+            raise ModelFileError(f"{directory.path} was converted for answerd's kernels, but {self.unfit}.")
 
     def clause(self, directory: ModelDirectory) -> str:
         """What the sentence about the provider goes on with."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from inference.core import EngineCore
@@ -18,9 +19,10 @@ from inference.model import ModelDirectory
 from inference.onnx.loading import load_runner
 from inference.onnx.provider import choose_provider
 from inference.options import EngineOptions
-from inference.runner import Runner
+from inference.runner import Logits, Runner
 from inference.sampling.logprobs import Logprob
 from inference.sampling.parameters import SamplingParams
+from inference.scheduler import chunk_length
 from inference.types import GenerationRequest, Output
 
 SLOTS = 16
@@ -124,6 +126,22 @@ def under_load(model: Model, requests: list[GenerationRequest], chunk: int) -> M
             core.add(waiting.pop())
         step(core, answers)
     return answers
+
+
+def logits_after(model: Model, tokens: list[int], size: int) -> Logits:
+    start = 0
+    while start < len(tokens):
+        length = chunk_length(len(tokens) - start, size)
+        logits = model.runner.prefill(0, tokens[start : start + length], start, rows=1)
+        start += length
+    return logits.copy()
+
+
+@pytest.mark.parametrize("length", [128, 129, 130, 257])
+def test_a_prompt_of_a_token_more_than_whole_tiles_is_read_as_any_other(model: Model, length: int) -> None:
+    generator = random.Random(length)
+    tokens = [generator.randrange(20, 40_000) for _ in range(length)]
+    np.testing.assert_array_equal(logits_after(model, tokens, 512), logits_after(model, tokens, 9))
 
 
 @pytest.mark.parametrize(("count", "longest_answer", "longest_prompt"), LOADS)

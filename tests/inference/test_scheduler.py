@@ -6,20 +6,20 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from inference.chunk_budget import ChunkBudget
 from inference.plan import Plan, Swap
-from inference.scheduler import Scheduler, chunk_length
+from inference.scheduler import TILE, Scheduler, chunk_length
 from inference.sequence import Sequence
 from inference.slots import common_prefix
 
 Row = tuple[int, bool]  # a token, and whether anything but a chunk of two tokens or more wrote it
 
 
-@given(st.integers(1, 500), st.integers(2, 70))
-def test_a_prompt_is_cut_into_chunks_of_at_least_two_tokens(remaining: int, size: int) -> None:
+@given(st.integers(1, 1000), st.integers(2, 70) | st.integers(120, 520))
+def test_a_prompt_is_cut_into_chunks_that_leave_no_row_alone(remaining: int, size: int) -> None:
     lonely = remaining == 1
     while remaining:
         length = chunk_length(remaining, size)
-        assert 1 <= length <= max(size, 3)
-        assert length >= 2 or lonely
+        assert min(size, remaining) - 2 <= length <= max(size, 3)
+        assert (length >= 2 and length % TILE != 1) or lonely
         remaining -= length
 
 

@@ -124,3 +124,18 @@ def test_a_report_changes_no_draw(new_sampler: NewSampler) -> None:
         tokens = [[sampled.token for sampled in sampler.sample(rows, [state] * 50)] for state in (reported, quiet)]
         assert tokens[0] == tokens[1]
         assert len(set(tokens[0])) > 5
+
+
+def test_a_constraint_sees_the_logits_as_the_model_made_them(new_sampler: NewSampler) -> None:
+    """One that weighs a call against words must not depend on bias and penalties."""
+    seen: list[Logits] = []
+
+    class Reader(Only):
+        def mask(self, logits: Logits) -> None:
+            seen.append(logits.copy())
+            super().mask(logits)
+
+    logits = logits_of(VOCABULARY, 2.0)[None]
+    state = SamplerState(replace(EVERYTHING, seed=1), [5, *PROMPT], TOKEN_BYTES, Reader(range(0, VOCABULARY, 3)))
+    assert new_sampler(VOCABULARY).sample(logits, [state])[0].token % 3 == 0
+    np.testing.assert_array_equal(seen, logits)

@@ -1,53 +1,83 @@
 """The kernels draw what numpy draws, and nothing that they are given makes them write elsewhere."""
 
+import ctypes
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.sampling.parameters import SamplingParams
+from inference.runner import Logits
+from inference.sampling import compiled_rows
+from inference.sampling.parameters import DryParams, SamplingParams
 from inference.sampling.sampler import Sampler
 from inference.sampling.state import SamplerState
 from tests.inference.sampling.conftest import NewSampler
 from tests.inference.sampling.definitions import logits_of, tokens_of
 from tests.inference.sampling.test_company import KINDS, PROMPT, TOKEN_BYTES, VOCABULARY, states
 
+
+class Evens:
+    """Leaves tokens of even ids."""
+
+    finished = False
+
+    def mask(self, logits: Logits) -> None:
+        logits[1::2] = -np.inf
+
+    def accept(self, token: int) -> None:
+        assert token % 2 == 0
+
+
 params = st.builds(
     SamplingParams,
-    temperature=st.sampled_from([0.0, 0.3, 1.0, 3.0]),
-    top_k=st.sampled_from([0, 1, 7, 60, 500]),
-    top_p=st.sampled_from([0.3, 0.95, 1.0]),
-    min_p=st.sampled_from([0.0, 0.01, 0.4]),
+    temperature=st.sampled_from([0.0, 1e-7, 0.3, 1.0, 2.0]),
+    top_k=st.sampled_from([0, 1, 3, 60, 500]),
+    top_p=st.sampled_from([1e-6, 0.3, 0.95, 1.0]),
+    min_p=st.sampled_from([0.0, 0.01, 0.4, 1.0]),
     presence_penalty=st.sampled_from([-2.0, 0.0, 2.0]),
     repetition_penalty=st.sampled_from([0.5, 1.0, 3.0]),
-    logprobs=st.sampled_from([None, 0, 20]),
+    dry=st.sampled_from([None, DryParams(1.0, 1.75, 1, ())]),
+    logprobs=st.sampled_from([None, 0, 1, 3, 20]),
 )
 
 
 @given(
-    size=st.integers(20, 3000),
+    size=st.integers(1, 60) | st.integers(60, 3000),
     distinct=st.sampled_from([3, 60, 10**6]),
+    forbidden=st.sampled_from([0.0, 0.0, 0.5, 0.99]),
     params=params,
     changed=st.sampled_from([0, 1, 40, 2000]),
+    constrained=st.booleans(),
     seed=st.integers(0, 2**32),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_they_draw_and_report_what_numpy_does(
-    compiled_sampler: NewSampler, size: int, distinct: int, params: SamplingParams, changed: int, seed: int
+    compiled_sampler: NewSampler,
+    size: int,
+    distinct: int,
+    forbidden: float,
+    params: SamplingParams,
+    changed: int,
+    constrained: bool,
+    seed: int,
 ) -> None:
-    """Whichever tokens are raised into the likeliest, or lowered out of them, and whichever are equal."""
+    """Whichever tokens are raised into the likeliest, or lowered out of them, and whichever are equal or forbidden."""
     random = np.random.default_rng(seed)
-    logits = (random.integers(0, distinct, (1, size)) * (30 / distinct)).astype(np.float32)
+    logits = (random.integers(-distinct, distinct, (1, size)) * (15 / distinct)).astype(np.float32)
+    logits[random.random((1, size)) < forbidden] = -np.inf
     biased = random.permutation(size)[:changed].tolist()
     params = replace(params, seed=seed, logit_bias=tuple((token, float(random.choice([-9, 9]))) for token in biased))
     prompt = random.integers(0, size, changed).tolist()
+    constraint = Evens() if constrained else None
     expected, found = (
-        sampler.sample(logits, [SamplerState(params, prompt)])[0]
+        sampler.sample(logits, [SamplerState(params, prompt, [b"x"] * size, constraint)])[0]
         for sampler in (Sampler.of(size), compiled_sampler(size))
     )
     assert found.token == expected.token
+    assert (found.logprob is None) == (expected.logprob is None)
     if expected.logprob is not None and found.logprob is not None:
         assert list(found.logprob.top_tokens) == list(expected.logprob.top_tokens)
         assert list(found.logprob.top_logprobs) == pytest.approx(list(expected.logprob.top_logprobs), abs=1e-5)
@@ -71,3 +101,18 @@ def test_tokens_beyond_the_vocabulary_change_nothing(compiled_sampler: NewSample
     logits = logits_of(VOCABULARY, 2.0)[None]
     state = SamplerState(params, [*PROMPT, VOCABULARY, 2**40], TOKEN_BYTES)
     assert tokens_of(compiled_sampler(VOCABULARY), logits, [state]) == [int(logits.argmax())]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 20])
+@pytest.mark.parametrize("reported", [True, False])
+def test_a_search_for_few_sorts_few(own_kernels: Path, count: int, reported: bool) -> None:
+    rows = compiled_rows.CompiledRows(VOCABULARY, own_kernels)
+    params = SamplingParams(temperature=0, logprobs=count) if reported else SamplingParams(top_k=count)
+    rows(logits_of(VOCABULARY, 2.0)[None], [SamplerState(params)])
+    assert max(np.count_nonzero(candidates) for candidates in rows._arrays[2:]) <= 4 * count
+
+
+def test_both_sides_have_the_same_structures(own_kernels: Path) -> None:
+    sizes = (ctypes.c_size_t * 3).in_dll(ctypes.CDLL(str(own_kernels)), "answerd_sizes")
+    ours = (compiled_rows._Work, compiled_rows._Row, compiled_rows._Results)
+    assert list(sizes) == [ctypes.sizeof(each) for each in ours]

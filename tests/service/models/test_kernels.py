@@ -6,7 +6,9 @@ import pytest
 
 from common.settings import load_settings
 from inference.model import ModelDirectory
+from inference.onnx.provider import Provider
 from inference.types import ModelFileError
+from service.models.kernels import Kernels
 from service.models.loading import LoadedModel, prepare_model
 from service.models.spec import specs_of
 from tests.inference.gguf.tiny_models import FAMILIES, write_model
@@ -65,8 +67,14 @@ def test_an_onnx_directory_is_only_sampled_by_them(own_kernels: Path, tmp_path: 
 def test_a_directory_made_for_our_kernels_can_be_named_itself(own_kernels: Path, model: Path, tmp_path: Path) -> None:
     made: ModelDirectory = load(model, tmp_path / "cache").directory
     assert load(made.path, tmp_path / "other").provider == "CPU (it was asked for) with answerd's kernels"
-    with pytest.raises(
-        ModelFileError,
-        match="was converted for answerd's kernels, but they compute on the CPU alone, and ANSWERD_KERNELS must be",
-    ):
+    with pytest.raises(ModelFileError, match="was converted for answerd's kernels, but ANSWERD_KERNELS is off"):
         load(made.path, tmp_path / "other", kernels="off")
+
+
+def test_on_cuda_they_only_sample(own_kernels: Path, model: Path, tmp_path: Path) -> None:
+    made = load(model, tmp_path / "cache").directory
+    settings = load_settings([], {"ANSWERD_CACHE_DIR": str(tmp_path / "cache")})
+    found = Kernels.find(settings, Provider("CUDAExecutionProvider", "it was asked for"))
+    assert found.library == tmp_path / "cache" / "kernels" / own_kernels.name
+    with pytest.raises(ModelFileError, match="but they compute on the CPU alone"):
+        found.check(made)
