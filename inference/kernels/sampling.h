@@ -101,8 +101,7 @@ static size_t find_again(Work *work, const Row *row, Search before) {
     return distinct;
 }
 
-static void change(Work *work, const Row *row) {
-    if (row->allowed) take(work, row->allowed);
+static void change(const Work *work, const Row *row) {
     bias(work, &row->biases);
     penalise(work, &row->losses, row->repetition);
     penalise_repeats(work, &row->repeats);
@@ -118,11 +117,12 @@ static Search search(Work *work, const Row *row) {
 }
 
 static void sample(Work *work, const Row *row, const Results *results, size_t place) {
-    float top = take(work, row->logits);
+    int reports = row->alternatives >= 0;
+    float top = take(work, row->allowed && !reports ? row->allowed : row->logits);
     double log_sum = 0;
     results->token[place] = -1;
     if (!isfinite(top)) return;
-    if (row->alternatives >= 0) log_sum = top + log(weight_of_all(work, top, row->logits + work->size));
+    if (reports) log_sum = top + log(weight_of_all(work, top, row->logits + work->size));
     Search known = search(work, row);
     for (size_t i = 0; (int64_t)i < row->alternatives; i++) {
         size_t token = token_at(work, i), to = place * MAX_ALTERNATIVES + i;
@@ -131,6 +131,7 @@ static void sample(Work *work, const Row *row, const Results *results, size_t pl
     }
     int changed = row->allowed || row->biases.count || row->losses.count || row->repeats.count;
     if (changed) {
+        if (row->allowed && reports) take(work, row->allowed);
         change(work, row);
         known.count = row->greedy ? 0 : find_again(work, row, known);
         top = NAN;
