@@ -134,6 +134,8 @@ async def test_after_a_crash_what_was_written_is_told_and_a_failure_with_numbers
         replay = await served.store.replay("local", id)
         while replay is None or len(replay.segments) < 2:
             replay = await served.store.replay("local", id)
+        while sum(len(event.output_text_delta.delta) for event in events) < 5:  # the prompt's token and four decoded
+            events += await read_until(call, "output_text_delta")
     # What a kill would have left: the record as it was at that moment.
     (tmp_path / "second").mkdir()
     store = await open_store(f"sqlite:///{tmp_path / 'second' / 'responses.db'}", Bounds(), lambda: 1_700_000_000)
