@@ -122,11 +122,18 @@ async def test_after_a_restart_the_same_events_are_told(tmp_path: Path) -> None:
         assert await followed(served, final(events).id) == events
 
 
+def length(events: list[ResponseEvent]) -> int:
+    """Characters said in deltas."""
+    return sum(len(event.output_text_delta.delta) for event in events)
+
+
 async def test_after_a_crash_what_was_written_is_told_and_a_failure_with_numbers_of_its_own(tmp_path: Path) -> None:
     async with serving(tmp_path / "first", ANSWERS) as served:
         served.gate.hold_after(3)
         call = served.create("long")
-        events = await read_until(call, "output_text_delta")
+        events = list[ResponseEvent]()
+        while length(events) < 4:  # the prompt's token and those of three calls
+            events += await read_until(call, "output_text_delta")
         id = events[0].created.response.id
         served.clock.now += 1.5
         served.gate.hold_after(1)
@@ -134,8 +141,6 @@ async def test_after_a_crash_what_was_written_is_told_and_a_failure_with_numbers
         replay = await served.store.replay("local", id)
         while replay is None or len(replay.segments) < 2:
             replay = await served.store.replay("local", id)
-        while sum(len(event.output_text_delta.delta) for event in events) < 5:  # the prompt's token and four decoded
-            events += await read_until(call, "output_text_delta")
     # What a kill would have left: the record as it was at that moment.
     (tmp_path / "second").mkdir()
     store = await open_store(f"sqlite:///{tmp_path / 'second' / 'responses.db'}", Bounds(), lambda: 1_700_000_000)
