@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from inference.constraint import Constraint
 from inference.sampling.arrays import Doubles, Floats, Indices
 from inference.sampling.logprobs import Logprob
 from inference.sampling.rows import Drawn
@@ -79,14 +80,21 @@ class _Asked:
         if state.dry is not None:
             tokens, losses = state.dry.losses()
             self._change("repeats", row.repeats, tokens, losses, len(tokens))
-        if state.constraint is not None and math.isfinite(logits[place].max()):
-            if self._masked is None:
-                self._masked = np.empty_like(logits[place])
-                row.allowed = self._masked.ctypes.data
-            np.copyto(self._masked, logits[place])
-            state.constraint.mask(self._masked)
+        if state.constraint is not None:
+            row.allowed = self._allowed(logits[place], state.constraint)
         if not row.greedy:
             row.cuts.uniform = state.generator.random()
+
+    def _allowed(self, logits: Floats, constraint: Constraint) -> int | None:
+        """Where the masked logits lie; None where some are no numbers, which the kernels find in the row itself."""
+        if not math.isfinite(logits.max()):
+            return None
+        if self._masked is None:
+            self._masked = np.empty_like(logits)
+        np.copyto(self._masked, logits)
+        constraint.mask(self._masked)
+        address: int = self._masked.ctypes.data
+        return address
 
     def _change(self, kind: str, changes: Any, tokens: Indices, values: Doubles, count: int) -> None:
         """The first `count` of these tokens are to be changed by these values."""

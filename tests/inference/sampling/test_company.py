@@ -126,6 +126,17 @@ def test_a_report_changes_no_draw(new_sampler: NewSampler) -> None:
         assert len(set(tokens[0])) > 5
 
 
+def test_a_constrained_row_that_breaks_gives_no_token_though_rows_before_it_did(new_sampler: NewSampler) -> None:
+    logits = logits_of(VOCABULARY, 2.0)[None]
+    broken = logits.copy()
+    broken[0, 77] = np.nan  # a token that the constraint forbids
+    for params in (GREEDY, EVERYTHING, replace(EVERYTHING, logprobs=None)):
+        sampler, state = new_sampler(VOCABULARY), SamplerState(params, PROMPT, TOKEN_BYTES, Only([17, 18]))
+        tokens = [sampler.sample(rows, [state])[0].token for rows in (logits, broken)]
+        assert tokens[0] in (17, 18)
+        assert tokens[1] == NOT_A_NUMBER
+
+
 def test_a_constraint_sees_the_logits_as_the_model_made_them(new_sampler: NewSampler) -> None:
     """One that weighs a call against words must not depend on bias and penalties."""
     seen: list[Logits] = []
