@@ -42,7 +42,10 @@ class Anything(Constraint):
     def finished(self) -> bool:
         return False
 
-    def mask(self, logits: Logits) -> None:
+    def allows(self, token: int) -> bool:
+        return True
+
+    def bitmask(self, logits: Logits) -> None:
         pass
 
     def accept(self, token: int) -> None:

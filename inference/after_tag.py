@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.bitmask import Bitmask, all_of, without
 from inference.constraint import Constraint
 from inference.runner import Logits
 
@@ -56,13 +57,23 @@ class AfterTag:
     def finished(self) -> bool:
         return self._called and self._inner.finished
 
-    def mask(self, logits: Logits) -> None:
+    def allows(self, token: int) -> bool:
         if self._called:
-            self._inner.mask(logits)
-        elif not self._in_thought:
-            for length, tokens in self._over.items():
-                if length == 0 or self._said.endswith(self._tag[:-length]):
-                    logits[tokens] = -np.inf
+            return self._inner.allows(token)
+        return not any(token in tokens for tokens in self._forbidden())
+
+    def bitmask(self, logits: Logits) -> Bitmask | None:
+        if self._called:
+            return self._inner.bitmask(logits)
+        forbidden = self._forbidden()
+        return without(all_of(len(logits)), np.concatenate(forbidden)) if forbidden else None
+
+    def _forbidden(self) -> list[NDArray[np.intp]]:
+        """Tokens that would say the end of the tag and more."""
+        if self._in_thought:
+            return []
+        tails = self._over.items()
+        return [tokens for length, tokens in tails if length == 0 or self._said.endswith(self._tag[:-length])]
 
     def accept(self, token: int) -> None:
         if self._called:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.bitmask import Bitmask, all_of, without
 from inference.constraint import Constraint
 from inference.runner import Logits
 
@@ -48,7 +49,7 @@ def beginnings_of(token_bytes: Sequence[bytes], tag: str) -> NDArray[np.intp]:
 class CallChoice:
     """A Constraint: at the first token it takes the way of a call or that of words, and from there on it is that one.
 
-    score: the mean log-probability of the tokens that begin a call, in nats; None before the first mask.
+    score: the mean log-probability of the tokens that begin a call, in nats; None before the first bitmask.
     """
 
     def __init__(
@@ -71,14 +72,17 @@ class CallChoice:
     def finished(self) -> bool:
         return self._taken is not None and self._taken.finished
 
-    def mask(self, logits: Logits) -> None:
+    def allows(self, token: int) -> bool:
+        """Which way is taken depends on the logits."""
+        return self._taken is not None and self._taken.allows(token)
+
+    def bitmask(self, logits: Logits) -> Bitmask | None:
         if self._taken is not None:
-            self._taken.mask(logits)
-        elif self._is_call(logits):
-            self._call.mask(logits)
-        else:
-            self._words.mask(logits)
-            logits[self._beginnings] = -np.inf
+            return self._taken.bitmask(logits)
+        if self._is_call(logits):
+            return self._call.bitmask(logits)
+        words = self._words.bitmask(logits)
+        return without(all_of(len(logits)) if words is None else words, self._beginnings)
 
     def accept(self, token: int) -> None:
         if self._taken is None:
@@ -87,7 +91,8 @@ class CallChoice:
 
     def _is_call(self, logits: Logits) -> bool:
         top = logits.max()
-        total = top + np.log(np.exp(logits - top).sum(dtype=np.float64))
+        with np.errstate(invalid="ignore"):  # what is no number is found by those who draw
+            total = top + np.log(np.exp(logits - top).sum(dtype=np.float64))
         certainty = np.exp(logits[self._beginnings].astype(np.float64) - total).sum()
         self.score = float(logits[self._openings].mean(dtype=np.float64) - total) if self._openings.size else -np.inf
         self._calls = bool(self.score >= self._threshold or certainty >= CERTAIN)

@@ -2,15 +2,15 @@
 
 from typing import Protocol
 
+from inference.bitmask import Bitmask
 from inference.runner import Logits
 
 
 class Constraint(Protocol):
     """The state of one answer's constraint; for one thread at a time.
 
-    Each position is one `mask`, any number of times, then one `accept` of a token that it left. So a draft is checked
-    in its order: the row of a position is masked after the tokens before it were accepted, and rows behind the first
-    token that was drawn otherwise are dropped unmasked.
+    Each position is `allows` and `bitmask`, any number of times, then one `accept` of a token that may come. So a draft
+    is checked in its order: what may come at a position is asked after the tokens before it were accepted.
     """
 
     @property
@@ -18,14 +18,17 @@ class Constraint(Protocol):
         """Whether nothing may follow: the answer ends without an end token."""
         ...
 
-    def mask(self, logits: Logits) -> None:
-        """Set the logits, shape [vocab_size], of tokens that may not come next to -inf, in place. They are the model's
-        own: bias and penalties follow.
+    def allows(self, token: int) -> bool:
+        """Whether the token may come next. Takes microseconds; False also where only `bitmask` can tell."""
+        ...
+
+    def bitmask(self, logits: Logits) -> Bitmask | None:
+        """The tokens that may come next; None: all. logits, shape [vocab_size]: the model's own, perhaps no numbers.
 
         Where the answer may end here, its end tokens are among those that may come.
         """
         ...
 
     def accept(self, token: int) -> None:
-        """The token, an end token included, was drawn; it is one that the mask left."""
+        """The token, an end token included, was drawn; it is one that may come."""
         ...

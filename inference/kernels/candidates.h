@@ -33,6 +33,12 @@ static float take(Work *work, const float *row) {
     return finite == at_least(zeros(), zeros()) ? largest(most) : NAN;
 }
 
+/* allowed: a bit for each token from the lowest of each byte, as whole vectors. */
+static void forbid_others(const Work *work, const uint8_t *allowed) {
+    for (size_t i = 0; i < work->padded; i += LANES)
+        store(work->logits + i, where_set(allowed + i / 8, load(work->logits + i), all(-INFINITY)));
+}
+
 static float largest_logit(const Work *work) {
     Floats most = all(-INFINITY);
     for (size_t i = 0; i < work->padded; i += LANES) most = larger(most, load(work->logits + i));

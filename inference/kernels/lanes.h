@@ -67,6 +67,12 @@ INLINE unsigned at_least(Floats a, Floats b) { return _mm512_cmp_ps_mask(a, b, _
 INLINE Floats where_at_least(Floats a, Floats b, Floats y) {
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, b, _CMP_GE_OQ), y); /* else 0 */
 }
+/* Of lanes whose bit is not set, the other number. */
+INLINE Floats where_set(const uint8_t *bits, Floats numbers, Floats others) {
+    uint16_t set;
+    memcpy(&set, bits, sizeof set);
+    return _mm512_mask_mov_ps(others, set, numbers);
+}
 
 INLINE Floats pairs(Floats a, Floats b) {
     return plus(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
@@ -151,6 +157,11 @@ INLINE Floats larger(Floats a, Floats b) { return _mm256_max_ps(a, b); }
 INLINE Floats rounded(Floats numbers) { return _mm256_round_ps(numbers, 8); } /* to nearest, no exceptions */
 INLINE unsigned at_least(Floats a, Floats b) { return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ)); }
 INLINE Floats where_at_least(Floats a, Floats b, Floats y) { return _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ), y); }
+INLINE Floats where_set(const uint8_t *bits, Floats numbers, Floats others) {
+    __m256i each = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    __m256i set = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(*bits), each), each);
+    return _mm256_blendv_ps(others, numbers, _mm256_castsi256_ps(set));
+}
 
 INLINE float sum_of(Floats numbers) {
     float of[LANES], result = 0;

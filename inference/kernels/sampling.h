@@ -15,11 +15,11 @@ typedef struct {
 
 /* What a request asks for at one place, as sampling/compiled_rows.py has it, too. */
 typedef struct {
-    const float *logits;  /* [size]; the model's */
-    const float *allowed; /* the same with -inf where a constraint forbids a token; NULL without one */
-    Changes biases;       /* added */
-    Changes losses;       /* subtracted, of tokens that the repetition penalty concerns */
-    Changes repeats;      /* DRY's, subtracted; of several for one token the last counts */
+    const float *logits;    /* [size]; the model's */
+    const uint8_t *allowed; /* a bit for each token that may be drawn, as whole vectors; NULL: all may */
+    Changes biases;         /* added */
+    Changes losses;         /* subtracted, of tokens that the repetition penalty concerns */
+    Changes repeats;        /* DRY's, subtracted; of several for one token the last counts */
     double repetition;
     Cuts cuts;
     int64_t greedy;
@@ -70,12 +70,13 @@ static void penalise_repeats(const Work *work, const Changes *repeats) {
     }
 }
 
-static int64_t likeliest(const Work *work) {
-    float top = largest_logit(work);
+/* A token, or -1 if all are forbidden. top: the largest logit; not a number if unknown. */
+static int64_t likeliest(const Work *work, float top) {
+    unsigned which;
+    if (isnan(top)) top = largest_logit(work);
     if (top == -INFINITY) return -1;
-    size_t token = 0;
-    while (work->logits[token] != top) token++;
-    return (int64_t)token;
+    for (size_t i = 0;; i += LANES)
+        if ((which = at_least(load(work->logits + i), all(top)))) return (int64_t)i + __builtin_ctz(which);
 }
 
 /* How many, and which, reach the bound of a search now that logits were changed; 0 if there is no room to tell. */
@@ -118,10 +119,11 @@ static Search search(Work *work, const Row *row) {
 
 static void sample(Work *work, const Row *row, const Results *results, size_t place) {
     int reports = row->alternatives >= 0;
-    float top = take(work, row->allowed && !reports ? row->allowed : row->logits);
+    float top = take(work, row->logits);
     double log_sum = 0;
     results->token[place] = -1;
     if (!isfinite(top)) return;
+    if (row->allowed && !reports) forbid_others(work, row->allowed);
     if (reports) log_sum = top + log(weight_of_all(work, top, row->logits + work->size));
     Search known = search(work, row);
     for (size_t i = 0; (int64_t)i < row->alternatives; i++) {
@@ -131,12 +133,12 @@ static void sample(Work *work, const Row *row, const Results *results, size_t pl
     }
     int changed = row->allowed || row->biases.count || row->losses.count || row->repeats.count;
     if (changed) {
-        if (row->allowed && reports) take(work, row->allowed);
+        if (row->allowed && reports) forbid_others(work, row->allowed);
         change(work, row);
         known.count = row->greedy ? 0 : find_again(work, row, known);
         top = NAN;
     }
-    int64_t token = row->greedy ? likeliest(work) : draw(work, &row->cuts, top, known);
+    int64_t token = row->greedy ? likeliest(work, top) : draw(work, &row->cuts, top, known);
     results->token[place] = token;
     if (token >= 0) results->logprob[place] = fmax(row->logits[token] - log_sum, LEAST);
 }

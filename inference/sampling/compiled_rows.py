@@ -4,7 +4,6 @@ The call keeps the interpreter's lock, as numpy's short ones do: to let go of it
 """
 
 import ctypes
-import math
 from collections.abc import Sequence
 from ctypes import Structure, byref, c_double, c_int64, c_size_t, c_void_p
 from pathlib import Path
@@ -13,10 +12,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from inference.constraint import Constraint
+from inference.bitmask import Bitmask
 from inference.sampling.arrays import Doubles, Floats, Indices
 from inference.sampling.logprobs import Logprob
-from inference.sampling.rows import Drawn
+from inference.sampling.rows import Drawn, Row
 from inference.sampling.state import SamplerState
 
 _LANES = 16  # of the longest vectors
@@ -69,32 +68,22 @@ class _Asked:
         )
         self.address = ctypes.addressof(self.row)
         self._arrays: dict[str, tuple[Indices, Doubles]] = {}  # kept alive
-        self._masked: Floats | None = None
+        self._allowed: Bitmask | None = None
         self._change("biases", self.row.biases, state.bias.tokens, state.bias.values, len(state.bias.tokens))
 
-    def prepare(self, logits: Floats, place: int, state: SamplerState) -> None:
-        """For the next draw, from this row of them."""
+    def prepare(self, logits: int, allowed: Bitmask | None, state: SamplerState) -> None:
+        """For the next draw. logits: the row's address. allowed: as long as the kernels' vectors ask for."""
         row = self.row
+        row.logits = logits
+        self._allowed = allowed
+        row.allowed = None if allowed is None else allowed.ctypes.data
         if state.penalties:
             self._change("losses", row.losses, state.penalties.tokens, state.penalties.losses, len(state.penalties))
         if state.dry is not None:
             tokens, losses = state.dry.losses()
             self._change("repeats", row.repeats, tokens, losses, len(tokens))
-        if state.constraint is not None:
-            row.allowed = self._allowed(logits[place], state.constraint)
         if not row.greedy:
             row.cuts.uniform = state.generator.random()
-
-    def _allowed(self, logits: Floats, constraint: Constraint) -> int | None:
-        """Where the masked logits lie; None where some are no numbers, which the kernels find in the row itself."""
-        if not math.isfinite(logits.max()):
-            return None
-        if self._masked is None:
-            self._masked = np.empty_like(logits)
-        np.copyto(self._masked, logits)
-        constraint.mask(self._masked)
-        address: int = self._masked.ctypes.data
-        return address
 
     def _change(self, kind: str, changes: Any, tokens: Indices, values: Doubles, count: int) -> None:
         """The first `count` of these tokens are to be changed by these values."""
@@ -132,21 +121,22 @@ class CompiledRows:
         self._size = vocab_size
         self._sample = ctypes.PyDLL(str(library)).answerd_sample
         self._sample.argtypes, self._sample.restype = [c_void_p, c_void_p, c_size_t, c_void_p], None
-        padded = -(-vocab_size // _LANES) * _LANES
+        self._padded = padded = -(-vocab_size // _LANES) * _LANES
         floats, candidates = np.full((2, padded), -np.inf, np.float32), np.zeros((2, padded), np.uint64)
         self._arrays = [*floats, *candidates]
         self._work = byref(_Work(vocab_size, padded, *(array.ctypes.data for array in self._arrays)))
         self._asked: WeakKeyDictionary[SamplerState, _Asked] = WeakKeyDictionary()
 
-    def __call__(self, logits: Floats, states: Sequence[SamplerState]) -> list[Drawn]:
+    def __call__(self, logits: Floats, rows: Sequence[Row]) -> list[Drawn]:
         assert logits.dtype == np.float32
-        assert logits.shape == (len(states), self._size)
+        assert logits.shape[1] == self._size
         assert logits.strides[1] == logits.itemsize
         first, step = logits.ctypes.data, logits.strides[0]
-        asked = [self._of(state) for state in states]
-        for place, (each, state) in enumerate(zip(asked, states, strict=True)):
-            each.row.logits = first + place * step
-            each.prepare(logits, place, state)
+        asked = [self._of(state) for _, state, _ in rows]
+        for each, (place, state, allowed) in zip(asked, rows, strict=True):
+            assert 0 <= place < len(logits)
+            assert allowed is None or len(allowed) * 8 >= self._padded
+            each.prepare(first + place * step, allowed, state)
         addresses = (c_void_p * len(asked))(*(each.address for each in asked))
         results = _Drawings(len(asked))
         self._sample(self._work, addresses, len(asked), results.pointers)

@@ -22,8 +22,8 @@ class DryParams:
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """How the next token is drawn. The order is logit bias, repetition, presence and frequency penalties, DRY, a
-    constraint's mask, temperature, top-k, top-p, min-p, draw.
+    """How the next token is drawn. The order is a constraint's mask, logit bias, repetition, presence and frequency
+    penalties, DRY, temperature, top-k, top-p, min-p, draw.
 
     temperature: 0 or more; below 1e-7 the most probable token is taken (greedy).
     top_k: 0 keeps the whole vocabulary. top_p: in (0, 1]; 1 keeps it. min_p: in [0, 1]; the least probability, in
@@ -53,3 +53,8 @@ class SamplingParams:
     @property
     def greedy(self) -> bool:
         return self.temperature < GREEDY_BELOW
+
+    @property
+    def cuts(self) -> bool:
+        """Whether unlikely tokens are left out."""
+        return self.top_k > 0 or self.top_p < 1 or self.min_p > 0

@@ -7,11 +7,12 @@ from typing import Self
 
 import numpy as np
 
+from inference.bitmask import Bitmask
 from inference.sampling.arrays import Floats
 from inference.sampling.compiled_rows import CompiledRows
 from inference.sampling.logprobs import Logprob
 from inference.sampling.numpy_rows import NumpyRows
-from inference.sampling.rows import Drawn, Rows
+from inference.sampling.rows import Drawn, Row, Rows
 from inference.sampling.state import SamplerState
 
 NOT_A_NUMBER = -1  # in place of a token, where the logits have no finite maximum
@@ -49,7 +50,27 @@ class Sampler:
         return self._sample(logits, states)
 
     def _sample(self, logits: Floats, states: Sequence[SamplerState]) -> list[Sampled]:
-        return [_accepted(drawn, state) for drawn, state in zip(self._rows(logits, states), states, strict=True)]
+        rows = [Row(place, state, _asked_before(state, logits[place])) for place, state in enumerate(states)]
+        drawn = self._rows(logits, rows)
+        refused = _refused(logits, rows, drawn)
+        if refused:
+            for row, again in zip(refused, self._rows(logits, refused), strict=True):
+                drawn[row.place] = again
+        return [_accepted(each, state) for each, state in zip(drawn, states, strict=True)]
+
+
+def _asked_before(state: SamplerState, row: Floats) -> Bitmask | None:
+    return None if state.constraint is None or state.draws_first else state.constraint.bitmask(row)
+
+
+def _refused(logits: Floats, rows: Sequence[Row], drawn: Sequence[Drawn]) -> list[Row]:
+    """Those to be drawn again, from what their constraints allow."""
+    refused = []
+    for (place, state, _), each in zip(rows, drawn, strict=True):
+        constraint = state.constraint
+        if constraint is not None and state.draws_first and each is not None and not constraint.allows(each[0]):
+            refused.append(Row(place, state, constraint.bitmask(logits[place])))
+    return refused
 
 
 def _accepted(drawn: Drawn, state: SamplerState) -> Sampled:

@@ -5,6 +5,7 @@ from typing import Self
 
 import numpy as np
 
+from inference.bitmask import Bitmask, forbid_others
 from inference.constraint import Constraint
 from inference.sampling.arrays import Floats
 from inference.sampling.dry import Dry
@@ -18,7 +19,18 @@ class SamplerState:
     Each draw follows the tokens accepted before it, so the rows of one sequence are drawn one after the other.
     """
 
-    __slots__ = ("__weakref__", "best", "bias", "constraint", "dry", "generator", "params", "penalties", "plain")
+    __slots__ = (
+        "__weakref__",
+        "best",
+        "bias",
+        "constraint",
+        "draws_first",
+        "dry",
+        "generator",
+        "params",
+        "penalties",
+        "plain",
+    )
 
     def __init__(
         self,
@@ -39,6 +51,10 @@ class SamplerState:
         processed = bool(self.bias or self.penalties) or self.dry is not None or constraint is not None
         self.plain = not processed  # the model's own logits are drawn from, whatever came before
         self.best = self._best()
+        # Whether a token may be drawn from all of them before the constraint is asked: the likeliest of all, if it is
+        # allowed, is the likeliest of those allowed; and what is drawn again where it is not has their distribution.
+        # But a cut leaves other tokens of all than of those allowed.
+        self.draws_first = constraint is not None and (params.greedy or not params.cuts)
 
     def _best(self) -> int | None:
         """How many of the largest logits decide the draw, or None if all take part."""
@@ -51,11 +67,11 @@ class SamplerState:
         """Whether the constraint lets nothing follow."""
         return self.constraint is not None and self.constraint.finished
 
-    def process(self, row: Floats) -> None:
-        """Change logits of shape [vocab_size], in place, to those that are drawn from. What the model or the constraint
-        forbids stays forbidden."""
-        if self.constraint is not None:
-            self.constraint.mask(row)
+    def process(self, row: Floats, allowed: Bitmask | None) -> None:
+        """Change logits of shape [vocab_size], in place, to those that are drawn from. allowed: all others are
+        forbidden; None: none is. What is forbidden, by the model or here, stays so."""
+        if allowed is not None:
+            forbid_others(row, allowed)
         if self.bias:
             self.bias.apply(row)
         if self.penalties:

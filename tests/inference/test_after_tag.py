@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.after_tag import AfterTag, overshoot
+from inference.bitmask import Bitmask, only
 from inference.runner import Logits
+from tests.inference.allowed_tokens import allowed_tokens
 
 TAG, THOUGHT = "<call>", ("<think>", "</think>")
 # Each is one token; some would say the end of the tag and more.
@@ -27,8 +28,11 @@ class Inner:
     def finished(self) -> bool:
         return len(self.tokens) == 2
 
-    def mask(self, logits: Logits) -> None:
-        logits.fill(-np.inf)
+    def allows(self, token: int) -> bool:
+        return False
+
+    def bitmask(self, logits: Logits) -> Bitmask:
+        return only(len(logits), [])
 
     def accept(self, token: int) -> None:
         self.tokens.append(token)
@@ -40,9 +44,8 @@ def constrained(*, in_thought: bool = False) -> tuple[AfterTag, Inner]:
 
 
 def allowed(constraint: AfterTag) -> list[str]:
-    row = np.zeros(len(TOKENS), np.float32)
-    constraint.mask(row)
-    return [text for text, logit in zip(TOKENS, row, strict=True) if logit == 0]
+    tokens = allowed_tokens(constraint, len(TOKENS))
+    return [TOKENS[token] for token in sorted(tokens)]
 
 
 def say(constraint: AfterTag, *texts: str) -> None:

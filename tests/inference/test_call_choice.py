@@ -6,10 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from inference.bitmask import Bitmask, only
 from inference.call_choice import CERTAIN, OPENINGS, CallChoice, beginnings_of, openings_of
 from inference.fakes import ScriptedRunner
 from inference.runner import Logits
 from inference.types import FinishReason, GenerationRequest
+from tests.inference.allowed_tokens import allowed_tokens
 from tests.inference.engine_tools import GREEDY, generate, spell
 
 EVEN = (0.0, 0.0, 0.0, 0.0)
@@ -25,8 +27,11 @@ class Only:
     def finished(self) -> bool:
         return self._left == 0
 
-    def mask(self, logits: Logits) -> None:
-        logits[np.arange(len(logits)) != self._token] = -math.inf
+    def allows(self, token: int) -> bool:
+        return token == self._token
+
+    def bitmask(self, logits: Logits) -> Bitmask:
+        return only(len(logits), [self._token])
 
     def accept(self, token: int) -> None:
         assert token == self._token
@@ -49,24 +54,21 @@ def choice(threshold: float) -> CallChoice:
 def test_the_score_is_the_mean_log_probability_of_what_begins_a_call(logits: tuple[float, ...], score: float) -> None:
     chosen = choice(0.0)
     assert chosen.score is None
-    chosen.mask(np.array(logits, np.float32))
+    chosen.bitmask(np.array(logits, np.float32))
     assert chosen.score == pytest.approx(score)
 
 
 @pytest.mark.parametrize(("threshold", "token"), [(-1.5, 2), (-1.3, 3)])
 def test_a_score_below_the_threshold_leads_to_words(threshold: float, token: int) -> None:
-    row = np.array(EVEN, np.float32)
-    choice(threshold).mask(row)
-    assert np.flatnonzero(np.isfinite(row)).tolist() == [token]
+    assert allowed_tokens(choice(threshold), 4, EVEN) == {token}
 
 
 def test_what_was_chosen_at_the_first_token_holds_to_the_end() -> None:
     chosen = choice(-1.5)
     for logits in (EVEN, (-9.0, -9.0, 9.0, 9.0)):
-        row = np.array(logits, np.float32)
-        chosen.mask(row)
+        [token] = allowed_tokens(chosen, 4, logits)
         assert not chosen.finished
-        chosen.accept(int(row.argmax()))
+        chosen.accept(token)
     assert chosen.finished
 
 
@@ -81,19 +83,15 @@ def test_the_engine_answers_on_the_chosen_way(threshold: float, text: str) -> No
 
 @pytest.mark.parametrize(("probability", "token"), [(CERTAIN + 0.01, 2), (CERTAIN - 0.01, 3)])
 def test_a_model_that_is_certain_of_the_tag_is_followed_whatever_the_score(probability: float, token: int) -> None:
-    row = np.log(np.array([(1 - probability) / 3, probability, *[(1 - probability) / 3] * 2], np.float32))
-    choice(math.inf).mask(row)
-    assert np.flatnonzero(np.isfinite(row)).tolist() == [token]
+    row = np.log([(1 - probability) / 3, probability, *[(1 - probability) / 3] * 2])
+    assert allowed_tokens(choice(math.inf), 4, row) == {token}
 
 
 def test_words_do_not_begin_with_the_tag_and_may_say_it_later() -> None:
     chosen = CallChoice(Only(2), Only(1), np.array([0]), np.array([1]), math.inf)
-    first, second = np.array(EVEN, np.float32), np.array(EVEN, np.float32)
-    chosen.mask(first)
-    assert not np.isfinite(first).any()
+    assert allowed_tokens(chosen, 4) == set()
     chosen.accept(1)
-    chosen.mask(second)
-    assert np.flatnonzero(np.isfinite(second)).tolist() == [1]
+    assert allowed_tokens(chosen, 4) == {1}
 
 
 def test_openings_and_beginnings_are_found_by_what_tokens_read_as() -> None:

@@ -1,11 +1,11 @@
 """A constraint decides what may be drawn, hears what was drawn, and can end the answer."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
+from inference.bitmask import Bitmask, only
 from inference.fakes import ScriptedRunner
 from inference.runner import Logits
 from inference.sampling.parameters import SamplingParams
@@ -26,10 +26,11 @@ class Spelling:
     def finished(self) -> bool:
         return not self._rest
 
-    def mask(self, logits: Logits) -> None:
-        allowed = logits[self._rest[0]]
-        logits[:] = -math.inf
-        logits[self._rest[0]] = allowed
+    def allows(self, token: int) -> bool:
+        return token == self._rest[0]
+
+    def bitmask(self, logits: Logits) -> Bitmask:
+        return only(len(logits), self._rest[:1])
 
     def accept(self, token: int) -> None:
         assert token == self._rest.pop(0)

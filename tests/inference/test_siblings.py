@@ -1,11 +1,11 @@
 """Requests that are submitted together share one pass over their prompt, and nothing else."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from inference.bitmask import Bitmask, only
 from inference.fakes import ScriptedRunner
 from inference.runner import Logits
 from inference.sampling.parameters import DryParams, SamplingParams
@@ -130,8 +130,11 @@ class OnlyTheFirst:
         self.accepted = 0
         self._allow = allow
 
-    def mask(self, logits: Logits) -> None:
-        logits[1 if self._allow else 0 :] = -math.inf
+    def allows(self, token: int) -> bool:
+        return self._allow and token == 0
+
+    def bitmask(self, logits: Logits) -> Bitmask:
+        return only(len(logits), [0] if self._allow else [])
 
     def accept(self, token: int) -> None:
         self.accepted += 1

@@ -12,6 +12,7 @@ from inference.sampling.parameters import SamplingParams
 from inference.sampling.sampler import NOT_A_NUMBER, Sampler
 from inference.sampling.state import SamplerState
 from inference.tokenizer import Tokenizer
+from tests.inference.allowed_tokens import allowed_tokens
 from tests.inference.tiny_tokenizer import CONTROL, tiny_tokenizer
 
 TOKENIZER = Tokenizer(tiny_tokenizer())
@@ -49,9 +50,7 @@ def follow(constraint: Constraint, text: str) -> None:
 
 
 def allowed(constraint: Constraint) -> set[int]:
-    logits = np.zeros(len(TOKEN_BYTES), np.float32)
-    constraint.mask(logits)
-    return set(np.flatnonzero(np.isfinite(logits)).tolist())
+    return allowed_tokens(constraint, len(TOKEN_BYTES))
 
 
 def takes(compiler: GrammarCompiler, grammar: Grammar, text: str) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from inference.bitmask import Bitmask, only
 from inference.constraint import Constraint
 from inference.runner import Logits
 from inference.sampling.parameters import DryParams, SamplingParams
@@ -40,10 +41,11 @@ class Only:
     def __init__(self, allowed: Sequence[int]) -> None:
         self._allowed = list(allowed)
 
-    def mask(self, logits: Logits) -> None:
-        kept = logits[self._allowed]
-        logits[:] = -np.inf
-        logits[self._allowed] = kept
+    def allows(self, token: int) -> bool:
+        return token in self._allowed
+
+    def bitmask(self, logits: Logits) -> Bitmask:
+        return only(len(logits), self._allowed)
 
     def accept(self, token: int) -> None:
         assert token in self._allowed
@@ -142,9 +144,9 @@ def test_a_constraint_sees_the_logits_as_the_model_made_them(new_sampler: NewSam
     seen: list[Logits] = []
 
     class Reader(Only):
-        def mask(self, logits: Logits) -> None:
+        def bitmask(self, logits: Logits) -> Bitmask:
             seen.append(logits.copy())
-            super().mask(logits)
+            return super().bitmask(logits)
 
     logits = logits_of(VOCABULARY, 2.0)[None]
     state = SamplerState(replace(EVERYTHING, seed=1), [5, *PROMPT], TOKEN_BYTES, Reader(range(0, VOCABULARY, 3)))

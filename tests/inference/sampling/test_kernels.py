@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inference.bitmask import Bitmask, only
 from inference.runner import Logits
 from inference.sampling import compiled_rows
 from inference.sampling.parameters import DryParams, SamplingParams
+from inference.sampling.rows import Row
 from inference.sampling.sampler import Sampler
 from inference.sampling.state import SamplerState
 from tests.inference.sampling.conftest import NewSampler
@@ -24,8 +26,11 @@ class Evens:
 
     finished = False
 
-    def mask(self, logits: Logits) -> None:
-        logits[1::2] = -np.inf
+    def allows(self, token: int) -> bool:
+        return token % 2 == 0
+
+    def bitmask(self, logits: Logits) -> Bitmask:
+        return only(len(logits), range(0, len(logits), 2))
 
     def accept(self, token: int) -> None:
         assert token % 2 == 0
@@ -108,7 +113,7 @@ def test_tokens_beyond_the_vocabulary_change_nothing(compiled_sampler: NewSample
 def test_a_search_for_few_sorts_few(own_kernels: Path, count: int, reported: bool) -> None:
     rows = compiled_rows.CompiledRows(VOCABULARY, own_kernels)
     params = SamplingParams(temperature=0, logprobs=count) if reported else SamplingParams(top_k=count)
-    rows(logits_of(VOCABULARY, 2.0)[None], [SamplerState(params)])
+    rows(logits_of(VOCABULARY, 2.0)[None], [Row(0, SamplerState(params))])
     assert max(np.count_nonzero(candidates) for candidates in rows._arrays[2:]) <= 4 * count
 
 

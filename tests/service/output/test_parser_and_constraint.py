@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from inference.after_tag import AfterTag, overshoot
+from inference.bitmask import Bitmask, only
 from inference.runner import Logits
 from service.output.parser import CALL, HEAD, THINK, THOUGHT, OutputParser
 from service.output.pieces import CallBegin
+from tests.inference.allowed_tokens import allowed_tokens
 
 # Each is one token.
 TOKENS = [
@@ -26,8 +27,11 @@ class Nothing:
 
     finished = False
 
-    def mask(self, logits: Logits) -> None:
-        logits.fill(-np.inf)
+    def allows(self, token: int) -> bool:
+        return False
+
+    def bitmask(self, logits: Logits) -> Bitmask:
+        return only(len(logits), [])
 
     def accept(self, token: int) -> None:
         pytest.fail("no token was allowed")
@@ -35,9 +39,8 @@ class Nothing:
 
 def allowed(constraint: AfterTag) -> list[bool]:
     """Of each token whether it may come next."""
-    row = np.zeros(len(TOKENS), np.float32)
-    constraint.mask(row)
-    return [bool(logit == 0) for logit in row]
+    tokens = allowed_tokens(constraint, len(TOKENS))
+    return [token in tokens for token in range(len(TOKENS))]
 
 
 @given(st.lists(st.sampled_from(range(len(TOKENS)))), st.booleans())
