@@ -19,7 +19,10 @@ class Constraint(Protocol):
         ...
 
     def allows(self, token: int) -> bool:
-        """Whether the token may come next. Takes microseconds; False also where only `bitmask` can tell."""
+        """Whether the token may come next. Takes microseconds; False also where only `bitmask` can tell.
+
+        Where no other text may follow, a bitmask may have one token that begins it, and this allow others that do.
+        """
         ...
 
     def bitmask(self, logits: Logits) -> Bitmask | None:

@@ -1,10 +1,14 @@
 """Which tokens may follow: the grammar's, an end token exactly where an answer may end, and nothing after an error."""
 
+import numpy as np
 import pytest
 
 from inference.grammar.compiler import GrammarCompiler
 from inference.grammar.grammar import ANY_OBJECT, Grammar, GrammarKind
 from inference.grammar.vocabulary import Vocabulary
+from inference.sampling.parameters import SamplingParams
+from inference.sampling.sampler import Sampler
+from inference.sampling.state import SamplerState
 from tests.inference.allowed_tokens import allowed_tokens
 from tests.inference.grammar.answers import END, TOKEN_BYTES, allowed, follow
 
@@ -81,6 +85,26 @@ def test_single_tokens_are_allowed_that_all_together_have(
     for char in text:
         assert {token for token in range(len(TOKEN_BYTES)) if matcher.allows(token)} == allowed(matcher)
         follow(matcher, char)
+
+
+def test_a_text_that_is_certain_may_be_split_as_the_model_does_and_comes_in_few_tokens_otherwise() -> None:
+    tokens = [*TOKEN_BYTES, b"na", b"nam", b"name", b'":']
+    compiler = GrammarCompiler(Vocabulary.of(tokens, {}, frozenset({END})))
+    schema = '{"properties": {"name": {"enum": [1]}}, "required": ["name"], "additionalProperties": false}'
+    matcher = compiler.compile(Grammar(GrammarKind.JSON_SCHEMA, schema))
+    compiler.close()
+    follow(matcher, '{"')
+    assert {tokens[token] for token in range(len(tokens)) if matcher.allows(token)} == {b"n", b"na", b"nam", b"name"}
+    sampler, logits = Sampler.of(len(tokens)), np.zeros((1, len(tokens)), np.float32)
+    logits[0, [tokens.index(text) for text in (b"n", b"nam", b"x")]] = 9.0
+    splits = set()
+    for seed in range(20):
+        state, said = SamplerState(SamplingParams(seed=seed), constraint=matcher.fork()), list[bytes]()
+        while not state.finished:
+            said.append(tokens[sampler.sample(logits, [state])[0].token])
+        assert b"".join(said) == b'name": 1}'
+        splits.add(said[0])
+    assert splits == {b"n", b"nam", b"name"}
 
 
 def test_asking_twice_is_asking_once(compiler: GrammarCompiler) -> None:
