@@ -5,11 +5,13 @@ Knows nothing of when an installation is needed.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Self
 
 LAST_LINES = 15
 
@@ -26,11 +28,20 @@ def install_with_pip(python: Path, lock_file: Path, lock: int) -> None:
     command = [str(python), "-m", "pip", "install", "--no-deps", "--no-input", "--progress-bar", "off"]
     command += ["--disable-pip-version-check", "-r", str(lock_file)]
     pins = sum(1 for line in lock_file.read_text(encoding="utf-8").splitlines() if "==" in line.split("#")[0])
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, pass_fds=[lock]
-    ) as pip:
+    with (
+        _Interrupts() as interrupts,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            pass_fds=[lock],
+        ) as pip,
+    ):
         assert pip.stdout is not None
         try:
+            interrupts.let_through()
             last = _follow(pip.stdout, pins)
         except BaseException:
             pip.terminate()
@@ -41,6 +52,30 @@ def install_with_pip(python: Path, lock_file: Path, lock: int) -> None:
             "\n".join(last) + f"\nThe packages of {lock_file.name} could not be installed with Python {version}; "
             "pip's last lines above say why, and the next run tries again."
         )
+
+
+class _Interrupts:
+    """Holds interrupts back: one that came while pip is started would leave a pip that nobody ends. For the main
+    thread."""
+
+    def __enter__(self) -> Self:
+        self._came = False
+        self._handlers = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def let_through(self) -> None:
+        """From now on; raises KeyboardInterrupt if one came."""
+        while self._handlers:
+            signal.signal(*self._handlers.popitem())
+        if self._came:
+            raise KeyboardInterrupt
+
+    def __exit__(self, *error: object) -> None:
+        while self._handlers:
+            signal.signal(*self._handlers.popitem())
+
+    def _note(self, number: int, frame: object) -> None:
+        self._came = True
 
 
 def _follow(lines: Iterable[str], pins: int) -> list[str]:
