@@ -113,8 +113,9 @@ async def sampling(bench: Bench) -> list[Row]:
 
 
 async def schema(bench: Bench) -> list[Row]:
-    async with bench.product(*NO_DRAFTS) as product:
-        return schema_rows(await measure_constrained(product.client, bench.prompts, bench.options.repeat, bench.say))
+    async with bench.product(*NO_DRAFTS) as product, bench.product() as drafting:
+        clients = {"stream": product.client, "together": product.client, "drafted": drafting.client}
+        return schema_rows(await measure_constrained(clients, bench.prompts, bench.options.repeat, bench.say))
 
 
 async def deterministic(bench: Bench) -> list[Row]:

@@ -48,6 +48,9 @@ class Anything(Constraint):
     def bitmask(self, logits: Logits) -> None:
         pass
 
+    def forced(self) -> Sequence[int]:
+        return ()
+
     def accept(self, token: int) -> None:
         pass
 

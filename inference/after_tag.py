@@ -75,6 +75,9 @@ class AfterTag:
         tails = self._over.items()
         return [tokens for length, tokens in tails if length == 0 or self._said.endswith(self._tag[:-length])]
 
+    def forced(self) -> Sequence[int]:
+        return self._inner.forced() if self._called else ()
+
     def accept(self, token: int) -> None:
         if self._called:
             self._inner.accept(token)

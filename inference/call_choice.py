@@ -84,6 +84,9 @@ class CallChoice:
         words = self._words.bitmask(logits)
         return without(all_of(len(logits)) if words is None else words, self._beginnings)
 
+    def forced(self) -> Sequence[int]:
+        return () if self._taken is None else self._taken.forced()
+
     def accept(self, token: int) -> None:
         if self._taken is None:
             self._taken = self._call if self._calls else self._words

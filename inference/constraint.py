@@ -1,5 +1,6 @@
 """What a constrained answer asks of the sampler: which tokens may come next. It knows no grammar."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from inference.bitmask import Bitmask
@@ -30,6 +31,10 @@ class Constraint(Protocol):
 
         Where the answer may end here, its end tokens are among those that may come.
         """
+        ...
+
+    def forced(self) -> Sequence[int]:
+        """Tokens of a text that has to follow, if one has to; a model may split it otherwise."""
         ...
 
     def accept(self, token: int) -> None:

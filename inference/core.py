@@ -100,7 +100,8 @@ class EngineCore:
         sequence = plan.lone
         if self._speculator is None or sequence is None:
             return plan
-        draft = self._speculator.draft(sequence, self._live[sequence.id].room)
+        live = self._live[sequence.id]
+        draft = self._speculator.draft(sequence, live.room, live.sampler.forced)
         return replace(plan, draft=draft) if draft else plan
 
     def _commit(self, plan: Plan, result: Result) -> None:

@@ -16,7 +16,7 @@ from inference.grammar.grammar import Grammar
 from inference.grammar.matcher import GrammarMatcher
 from inference.grammar.reasons import reason_of
 from inference.grammar.trial import Trial
-from inference.grammar.vocabulary import Vocabulary
+from inference.grammar.vocabulary import Split, Vocabulary
 
 KEPT = 32  # compiled grammars, each a few MB at the most that the limits allow
 
@@ -24,8 +24,9 @@ KEPT = 32  # compiled grammars, each a few MB at the most that the limits allow
 class GrammarCompiler:
     """Safe to share between threads. The grammars used last are kept, so that using one again costs nothing."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self._vocabulary = vocabulary
+    def __init__(self, vocabulary: Vocabulary, split: Split | None = None) -> None:
+        """split: as the model's tokenizer splits text; called by whichever thread asks what may follow."""
+        self._vocabulary, self._split = vocabulary, split
         self._trial = Trial(vocabulary)
         self._tokenizer: LLTokenizer | None = None
         self._kept: OrderedDict[Grammar, GrammarMatcher] = OrderedDict()
@@ -64,7 +65,7 @@ class GrammarCompiler:
         definition = definition_of(grammar)
         self._trial.check(definition)
         if self._tokenizer is None:
-            self._tokenizer = self._vocabulary.build()
+            self._tokenizer = self._vocabulary.build(self._split)
         matcher = compiled(self._tokenizer, definition)
         if matcher.is_error():
             raise GrammarError(reason_of(matcher))

@@ -46,6 +46,10 @@ class GrammarMatcher:
             return only(len(logits), [])
         return allowed if self._matcher.is_accepting() else without(allowed, self._ends)
 
+    def forced(self) -> Sequence[int]:
+        """Takes a tenth of a millisecond where there are any."""
+        return self._matcher.compute_ff_tokens()
+
     def accept(self, token: int) -> None:
         """The answer goes on with a token that may come."""
         accepted = self._matcher.consume_token(token)

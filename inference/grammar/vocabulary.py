@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from llguidance import LLTokenizer, TokenizerWrapper
+
+Split: TypeAlias = Callable[[str], Sequence[int]]
+"""From a text, in which special tokens are recognised, to its tokens."""
 
 
 @dataclass(frozen=True)
@@ -39,27 +43,32 @@ class Vocabulary:
         tokens = [token.decode("latin-1") for token in self.tokens]
         return json.dumps({"tokens": tokens, "special": sorted(self.special), "ends": self.ends})
 
-    def build(self) -> LLTokenizer:
-        """Takes 0.2 s for 49152 tokens and keeps the interpreter lock meanwhile."""
-        source = _Source(self)
+    def build(self, split: Split | None = None) -> LLTokenizer:
+        """Takes 0.2 s for 49152 tokens and keeps the interpreter lock meanwhile. split: as the model's tokenizer does
+        it; without one, the longest token that fits comes first."""
+        source = _Source(self, split)
         tokenizer = LLTokenizer(TokenizerWrapper(source), eos_token=list(self.ends))
         source.tokenizer = tokenizer
         return tokenizer
 
 
 class _Source:
-    """The attributes that llguidance reads, and how it splits text that a grammar leaves no choice about.
+    """The attributes that llguidance reads, and how it splits text that a grammar leaves no choice about."""
 
-    The longest token that fits comes first. The model's own tokenizer would mostly split alike, but has a lock that
-    whoever encodes a long prompt holds, and the engine's thread must not wait for it.
-    """
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, split: Split | None) -> None:
         self.tokens = list(vocabulary.tokens)
         self.special_token_ids = sorted(vocabulary.special)
         self.eos_token_id = vocabulary.ends[0]
         self.bos_token_id = None
         self.tokenizer: LLTokenizer | None = None
+        self._split = split
 
     def __call__(self, text: bytes) -> list[int]:
-        return [] if self.tokenizer is None else self.tokenizer.greedy_tokenize(text.decode())
+        if self.tokenizer is None:
+            return []
+        if self._split is not None:
+            tokens = list(self._split(text.decode()))
+            # A tokenizer may write text in another form, or put a space before it.
+            if b"".join(self.tokens[token] for token in tokens) == text:
+                return tokens
+        return self.tokenizer.greedy_tokenize(text.decode())

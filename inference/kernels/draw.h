@@ -124,7 +124,8 @@ static int64_t draw_nucleus(Work *work, const Cuts *cuts) {
    known: what is found already, which may be too little. */
 static int64_t draw(Work *work, const Cuts *cuts, float top, Search known) {
     if (cuts->top_k > 0 && (size_t)cuts->top_k < work->size) {
-        if (known.count < (size_t)cuts->top_k || known.bound < -FLT_MAX) {
+        /* From a bound of -FLT_MAX on, all that can be drawn are known. */
+        if (known.bound < -FLT_MAX || (known.bound > -FLT_MAX && known.count < (size_t)cuts->top_k)) {
             float bound = reached_by(work, (size_t)cuts->top_k);
             known.count = find(work, work->logits, bound < -FLT_MAX ? -FLT_MAX : bound);
         }

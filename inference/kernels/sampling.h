@@ -114,6 +114,8 @@ static Search search(Work *work, const Row *row) {
     if (!row->greedy && top_k < work->size && top_k > wanted) wanted = top_k;
     if (!wanted) return (Search){0, INFINITY};
     float bound = reached_by(work, wanted);
+    /* Forbidden tokens may be reported, but not drawn. */
+    if (row->alternatives <= 0 && bound < -FLT_MAX) bound = -FLT_MAX;
     return (Search){find(work, work->logits, bound), bound};
 }
 

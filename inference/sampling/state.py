@@ -67,6 +67,11 @@ class SamplerState:
         """Whether the constraint lets nothing follow."""
         return self.constraint is not None and self.constraint.finished
 
+    @property
+    def forced(self) -> Sequence[int]:
+        """Tokens that the constraint leaves no choice about."""
+        return () if self.constraint is None else self.constraint.forced()
+
     def process(self, row: Floats, allowed: Bitmask | None) -> None:
         """Change logits of shape [vocab_size], in place, to those that are drawn from. allowed: all others are
         forbidden; None: none is. What is forbidden, by the model or here, stays so."""

@@ -1,5 +1,7 @@
 """Drafts the next tokens of one sequence, and drafts none where that does not pay. It makes no calls."""
 
+from collections.abc import Sequence as Tokens
+
 from inference.sequence import Sequence
 from inference.speculation.lookup import Lookup
 from inference.speculation.odds import Odds
@@ -25,12 +27,15 @@ class Drafter:
         self._seen = 0
         self._balance = 0.0  # decode calls saved
 
-    def draft(self, limit: int) -> list[int]:
-        """At most `limit` tokens; fewer or none where they are not worth their price."""
+    def draft(self, limit: int, forced: Tokens[int] = ()) -> list[int]:
+        """At most `limit` tokens; fewer or none where they are not worth their price. forced: tokens of a text that has
+        to come, if they are known; nothing is likelier."""
         self._catch_up()
         made = self._seen - self.sequence.prompt_length
-        if not self._lookup.length or self._balance < -(ALLOWANCE + SHARE * made):
+        if self._balance < -(ALLOWANCE + SHARE * made):
             return []
+        if forced or not self._lookup.length:
+            return list(forced[: min(limit, MOST)])
         count, chance = 0, 1.0
         while count < min(limit, MOST):
             chance *= self._odds.of(self._lookup.length + count)

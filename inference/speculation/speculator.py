@@ -1,6 +1,7 @@
-"""Prompt-lookup speculation for the one sequence that decodes. It knows neither scheduling nor the model."""
+"""Speculation for the one sequence that decodes. It knows neither scheduling nor the model."""
 
 from collections.abc import Container
+from collections.abc import Sequence as Tokens
 
 from inference.sequence import Sequence
 from inference.speculation.drafter import Drafter
@@ -16,12 +17,12 @@ class Speculator:
         self._end_tokens, self._price = end_tokens, price
         self._drafter: Drafter | None = None
 
-    def draft(self, sequence: Sequence, limit: int) -> tuple[int, ...]:
-        """At most `limit` tokens that are likely to come next, as far as verifying them pays."""
+    def draft(self, sequence: Sequence, limit: int, forced: Tokens[int] = ()) -> tuple[int, ...]:
+        """At most `limit` tokens that are likely to come next, as far as verifying them pays. forced: see Drafter."""
         drafter = self._drafter
         if drafter is None or drafter.sequence is not sequence:
             drafter = self._drafter = Drafter(sequence, self._price)
-        draft = drafter.draft(limit)
+        draft = drafter.draft(limit, forced)
         ends = (index for index, token in enumerate(draft) if token in self._end_tokens)
         return tuple(draft[: next(ends, len(draft))])
 

@@ -131,13 +131,14 @@ def serve(model: LoadedModel, queue_limit: int, name: str | None = None) -> Serv
         model.runner, model.token_bytes, config.eos_token_ids, queue_limit=queue_limit, options=model.options
     )
     engine.start()
-    vocabulary = Vocabulary.of(model.token_bytes, directory.tokenizer.special_tokens, config.eos_token_ids)
+    tokenizer = directory.tokenizer
+    vocabulary = Vocabulary.of(model.token_bytes, tokenizer.special_tokens, config.eos_token_ids)
     return ServedModel(
         name or config.name or directory.path.name,
         config.created,
         model.runner.max_length,
-        directory.tokenizer,
+        tokenizer,
         directory.template,
         engine,
-        Grammars(GrammarCompiler(vocabulary), engine.limit),
+        Grammars(GrammarCompiler(vocabulary, lambda text: tokenizer.encode([(text, True)])), engine.limit),
     )

@@ -33,8 +33,9 @@ class Answerer(SseClient):
 
 
 async def test_both_kinds_are_measured_alone_and_together_and_each_is_first_in_turn(model: ModelDirectory) -> None:
-    client = Answerer()
-    rates = await measure_constrained(client, PromptMaker(model, 1), 2, lambda line: None)
+    client, drafting = Answerer(), Answerer()
+    clients = {"stream": client, "together": client, "drafted": drafting}
+    rates = await measure_constrained(clients, PromptMaker(model, 1), 2, lambda line: None)
     free = OUTPUT_LENGTH - 1.0
     assert {key: (held.values, other.values) for key, (held, other) in rates.items()} == {
         key: ([free / 2] * 2, [free] * 2) for key in STREAMS
@@ -49,11 +50,14 @@ async def test_both_kinds_are_measured_alone_and_together_and_each_is_first_in_t
         (True, 16),
         (False, 16),
     ]
+    assert drafting.asked == [(False, 1), (True, 1), (True, 1), (False, 1)]
 
 
 async def test_an_answer_that_ends_early_is_an_error(model: ModelDirectory) -> None:
     with pytest.raises(WorkloadError, match="ended after"):
-        await measure_constrained(Answerer(short=1), PromptMaker(model, 1), 1, lambda line: None)
+        await measure_constrained(
+            dict.fromkeys(STREAMS, Answerer(short=1)), PromptMaker(model, 1), 1, lambda line: None
+        )
 
 
 def test_no_answer_can_end_before_its_last_token() -> None:
@@ -64,4 +68,5 @@ def test_the_price_is_held_to_the_target() -> None:
     def pair(ours: float) -> tuple[Samples, Samples]:
         return Samples("with a schema", [ours], True), Samples("free", [100.0], True)
 
-    assert [row.met for row in schema_rows({"stream": pair(90), "together": pair(89)})] == [True, False]
+    rows = schema_rows({"stream": pair(90), "together": pair(89), "drafted": pair(88)})
+    assert [row.met for row in rows] == [True, False, None]

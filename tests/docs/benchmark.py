@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bench import rows
+from bench import constrained, rows
 from bench.clients import CLIENTS, Served
 from bench.engines import ENGINE, LLAMA
 from bench.loading import Loading
@@ -31,7 +31,7 @@ LINES: Mapping[str, Sequence[Row]] = {
     "follow-up": [rows.follow_up_row(ONE, ONE)],
     "speculation": rows.speculation_rows(dict.fromkeys(rows.LEAST_SPEED_UP, (ONE, ONE))),
     "sampling": [rows.sampling_row(ONE, ONE)],
-    "schema": rows.schema_rows(dict.fromkeys(("stream", "together"), (ONE, ONE))),
+    "schema": rows.schema_rows(dict.fromkeys(constrained.STREAMS, (ONE, ONE))),
     "deterministic": [rows.deterministic_row({OURS: [1.0], THEIRS: [1.0]}, OURS, THEIRS)],
     "pause": [rows.pause_row(ONE)],
     "loading": rows.loading_rows(Loading([1.0], [1.0], [1.0], [1.0]), 1),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +36,9 @@ class Inner:
     def bitmask(self, logits: Logits) -> Bitmask:
         return only(len(logits), [])
 
+    def forced(self) -> Sequence[int]:
+        return (5,)
+
     def accept(self, token: int) -> None:
         self.tokens.append(token)
 
@@ -60,8 +65,10 @@ def test_the_other_constraint_holds_from_the_token_after_the_tag(texts: list[str
     constraint, inner = constrained()
     say(constraint, *texts[:-1])
     assert ">" in allowed(constraint)
+    assert not constraint.forced()
     say(constraint, texts[-1])
     assert allowed(constraint) == []
+    assert constraint.forced() == (5,)
     say(constraint, "a", "a")
     assert inner.tokens == [TOKENS.index("a")] * 2
     assert constraint.finished

@@ -1,6 +1,7 @@
 """An answer begins with a call where the tokens that begin one are likely enough, and with words elsewhere."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -32,6 +33,9 @@ class Only:
 
     def bitmask(self, logits: Logits) -> Bitmask:
         return only(len(logits), [self._token])
+
+    def forced(self) -> Sequence[int]:
+        return [self._token] * self._left
 
     def accept(self, token: int) -> None:
         assert token == self._token
@@ -65,10 +69,12 @@ def test_a_score_below_the_threshold_leads_to_words(threshold: float, token: int
 
 def test_what_was_chosen_at_the_first_token_holds_to_the_end() -> None:
     chosen = choice(-1.5)
-    for logits in (EVEN, (-9.0, -9.0, 9.0, 9.0)):
+    assert not chosen.forced()
+    for steps, logits in enumerate((EVEN, (-9.0, -9.0, 9.0, 9.0)), start=1):
         [token] = allowed_tokens(chosen, 4, logits)
         assert not chosen.finished
         chosen.accept(token)
+        assert chosen.forced() == [token] * (2 - steps)
     assert chosen.finished
 
 

@@ -32,6 +32,9 @@ class Spelling:
     def bitmask(self, logits: Logits) -> Bitmask:
         return only(len(logits), self._rest[:1])
 
+    def forced(self) -> Sequence[int]:
+        return ()
+
     def accept(self, token: int) -> None:
         assert token == self._rest.pop(0)
         self.accepted.append(token)

@@ -1,5 +1,6 @@
 """Requests that are submitted together share one pass over their prompt, and nothing else."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -135,6 +136,9 @@ class OnlyTheFirst:
 
     def bitmask(self, logits: Logits) -> Bitmask:
         return only(len(logits), [0] if self._allow else [])
+
+    def forced(self) -> Sequence[int]:
+        return ()
 
     def accept(self, token: int) -> None:
         self.accepted += 1

@@ -1,11 +1,13 @@
 """Speculation changes how fast a lone answer comes, and nothing that is in it."""
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
+from inference.bitmask import Bitmask, only
 from inference.core import EngineCore
 from inference.fakes import ScriptedRunner
 from inference.options import EngineOptions
@@ -92,6 +94,59 @@ def test_an_answer_that_copies_its_prompt_takes_few_calls() -> None:
     assert stats.accepted_tokens + stats.verify_calls + stats.decode_calls == 26, "the first token is the prompt's"
     assert stats.decode_tokens == stats.decode_calls
     assert stats.verify_seconds > 0
+
+
+class Form:
+    """Lets one answer pass, and says of the parts within brackets that they have to come: as they do, or wrongly."""
+
+    def __init__(self, answer: str, *, right: bool) -> None:
+        self._parts = [spell(part) for part in re.split("[()]", answer)]
+        self._right = right
+        self.finished = False
+        self._place = 0
+        self._tokens = [token for part in self._parts for token in part]
+
+    def allows(self, token: int) -> bool:
+        return token == self._tokens[self._place]
+
+    def bitmask(self, logits: Logits) -> Bitmask:
+        return only(len(logits), [self._tokens[self._place]])
+
+    def forced(self) -> Sequence[int]:
+        end = 0
+        for number, part in enumerate(self._parts):
+            end += len(part)
+            if self._place < end:
+                left = self._tokens[self._place : end] if number % 2 else []
+                return left if self._right else [token + 1 for token in left]
+        return ()
+
+    def accept(self, token: int) -> None:
+        assert self.allows(token)
+        self._place += 1
+        self.finished = self._place == len(self._tokens)
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, SamplingParams(seed=3), SamplingParams(top_k=5, logprobs=2)], ids=str)
+def test_what_a_grammar_leaves_no_choice_about_is_verified_in_one_call(sampling: SamplingParams) -> None:
+    text = "A(BCDEF)G(HIJ)K(LMNOPQRSTUVW)"
+    answer = text.replace("(", "").replace(")", "")
+    calls = {}
+    for options in (ON, OFF):
+        each = GenerationRequest("r", (1, 2, 3), replace(sampling, max_tokens=50), constraint=Form(text, right=True))
+        outputs, stats = run(ScriptedRunner(), options, each)
+        assert whole(outputs) == (answer, len(answer), FinishReason.STOP)
+        calls[options] = stats.verify_calls + stats.decode_calls
+    assert calls == {ON: 3, OFF: len(answer) - 1}, "the first token is the prompt's; a call draws what follows, too"
+
+
+def test_what_is_forced_wrongly_costs_a_few_tokens_and_changes_none() -> None:
+    """A model may split a text as its tokenizer would not."""
+    text = "A(BCDEF)" * 20
+    each = GenerationRequest("r", (1, 2, 3), replace(GREEDY, max_tokens=200), constraint=Form(text, right=False))
+    outputs, stats = run(ScriptedRunner(), ON, each)
+    assert whole(outputs) == ("ABCDEF" * 20, 120, FinishReason.STOP)
+    assert stats.drafted_tokens < 50
 
 
 def test_nothing_is_drafted_where_it_is_switched_off() -> None:

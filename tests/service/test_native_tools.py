@@ -9,6 +9,8 @@ from answerd.v1.create_response_pb2 import CreateResponseRequest
 from answerd.v1.input_pb2 import Input, ItemList
 from answerd.v1.item_pb2 import FunctionCallOutputItem, FunctionOutput, Item
 from answerd.v1.tool_pb2 import FunctionTool, Tool
+from inference.grammar.compiler import GrammarCompiler
+from inference.grammar.grammar import Grammar, GrammarKind
 from inference.grammar.vocabulary import Vocabulary
 from inference.tokenizer import Tokenizer
 from service.output.parser import TAGS
@@ -63,3 +65,7 @@ def test_tags_that_are_special_tokens_are_read_as_their_text() -> None:
     vocabulary = Vocabulary.of(shown, ids, frozenset({ids["<|im_end|>"]}))
     assert ids["<tool_call>"] not in vocabulary.special
     assert ids["<other>"] in vocabulary.special
+    compiler = GrammarCompiler(vocabulary, lambda text: model.encode([(text, True)]))
+    matcher = compiler.compile(Grammar(GrammarKind.LARK, 'start: "<tool_call>hi" /[0-9]/'))
+    compiler.close()
+    assert next(iter(matcher.forced())) == ids["<tool_call>"]

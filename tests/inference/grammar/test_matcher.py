@@ -107,6 +107,28 @@ def test_a_text_that_is_certain_may_be_split_as_the_model_does_and_comes_in_few_
     assert splits == {b"n", b"nam", b"name"}
 
 
+@pytest.mark.parametrize(
+    ("split", "forced"),
+    [
+        ([b"na", b"me", b":"], [b"na", b"me", b":"]),
+        ([b" name", b":"], [b"name", b":"]),  # some tokenizers put a space before a text; the longest ones come then
+    ],
+)
+def test_a_text_that_has_to_come_is_known_as_the_tokenizer_splits_it(split: list[bytes], forced: list[bytes]) -> None:
+    tokens = [*TOKEN_BYTES, b"na", b"me", b"name", b" name"]
+    compiler = GrammarCompiler(
+        Vocabulary.of(tokens, {}, frozenset({END})), lambda text: [tokens.index(piece) for piece in split]
+    )
+    matcher = compiler.compile(Grammar(GrammarKind.LARK, 'start: "name:" /[0-9]/ "."'))
+    compiler.close()
+    assert [tokens[token] for token in matcher.forced()] == forced
+    matcher.accept(tokens.index(b"n"))
+    assert b"".join(tokens[token] for token in matcher.forced()) == b"ame:"
+    for text in b"ame:":
+        matcher.accept(tokens.index(bytes([text])))
+    assert not matcher.forced()
+
+
 def test_asking_twice_is_asking_once(compiler: GrammarCompiler) -> None:
     matcher = compiler.compile(DIGITS)
     assert allowed(matcher) == allowed(matcher)

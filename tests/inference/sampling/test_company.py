@@ -47,6 +47,9 @@ class Only:
     def bitmask(self, logits: Logits) -> Bitmask:
         return only(len(logits), self._allowed)
 
+    def forced(self) -> Sequence[int]:
+        return ()
+
     def accept(self, token: int) -> None:
         assert token in self._allowed
 

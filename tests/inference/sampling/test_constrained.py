@@ -3,6 +3,7 @@
 Where that makes no difference, a token is drawn from all of them, and the constraint is asked afterwards.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -38,6 +39,9 @@ class Some:
     def bitmask(self, logits: Logits) -> Bitmask:
         self.asked += 1
         return only(len(logits), self.tokens)
+
+    def forced(self) -> Sequence[int]:
+        return ()
 
     def accept(self, token: int) -> None:
         assert token in self.tokens

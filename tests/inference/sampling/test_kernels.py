@@ -1,6 +1,7 @@
 """The kernels draw what numpy draws, and nothing that they are given makes them write elsewhere."""
 
 import ctypes
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +32,9 @@ class Evens:
 
     def bitmask(self, logits: Logits) -> Bitmask:
         return only(len(logits), range(0, len(logits), 2))
+
+    def forced(self) -> Sequence[int]:
+        return ()
 
     def accept(self, token: int) -> None:
         assert token % 2 == 0

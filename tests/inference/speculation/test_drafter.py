@@ -82,6 +82,26 @@ def test_the_same_text_makes_the_same_drafts() -> None:
     assert len(costs) == 1
 
 
+def test_a_text_that_has_to_come_is_drafted_before_one_that_came_before() -> None:
+    repeating = drafter([*PASSAGE, 1], *PASSAGE[:20])
+    assert repeating.draft(100, [7, 8, 9]) == [7, 8, 9]
+    assert repeating.draft(2, [7, 8, 9]) == [7, 8]
+    assert len(drafter([1, 2, 3]).draft(100, range(50))) == MOST
+    assert drafter([1, 2, 3]).draft(0, [7]) == []
+
+
+def test_drafts_of_a_text_that_comes_otherwise_end_before_they_cost_much() -> None:
+    wrong = drafter([1, 2, 3])
+    drafted = 0
+    for token in range(1000, 1100):
+        draft = wrong.draft(100, [7, 8, 9])
+        if draft:
+            wrong.verified(len(draft), 0)
+        drafted += len(draft)
+        wrong.sequence.tokens.append(token)
+    assert 0 < drafted * PRICE < 1 + 0.05 * 100
+
+
 def test_an_end_token_is_not_drafted() -> None:
     sequence = Sequence("r", [*PASSAGE, 1, *PASSAGE[:20]])
     assert Speculator(frozenset({PASSAGE[22]}), PRICE).draft(sequence, 100) == tuple(PASSAGE[20:22])

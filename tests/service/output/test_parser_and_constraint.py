@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -32,6 +34,9 @@ class Nothing:
 
     def bitmask(self, logits: Logits) -> Bitmask:
         return only(len(logits), [])
+
+    def forced(self) -> Sequence[int]:
+        return ()
 
     def accept(self, token: int) -> None:
         pytest.fail("no token was allowed")
