@@ -52,7 +52,8 @@ class SamplerState:
         self.plain = not processed  # the model's own logits are drawn from, whatever came before
         self.best = self._best()
         # Whether a token may be drawn from all of them before the constraint is asked: the likeliest of all, if it is
-        # allowed, is the likeliest of those allowed; and what is drawn again where it is not has their distribution.
+        # allowed, is the likeliest of those allowed; and what is drawn again where it is not has their distribution
+        # (where a constraint allows one by one what it allows together).
         # But a cut leaves other tokens of all than of those allowed.
         self.draws_first = constraint is not None and (params.greedy or not params.cuts)
 

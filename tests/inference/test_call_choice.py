@@ -11,6 +11,8 @@ from inference.bitmask import Bitmask, only
 from inference.call_choice import CERTAIN, OPENINGS, CallChoice, beginnings_of, openings_of
 from inference.fakes import ScriptedRunner
 from inference.runner import Logits
+from inference.sampling.sampler import NOT_A_NUMBER, Sampler
+from inference.sampling.state import SamplerState
 from inference.types import FinishReason, GenerationRequest
 from tests.inference.allowed_tokens import allowed_tokens
 from tests.inference.engine_tools import GREEDY, generate, spell
@@ -98,6 +100,14 @@ def test_words_do_not_begin_with_the_tag_and_may_say_it_later() -> None:
     assert allowed_tokens(chosen, 4) == set()
     chosen.accept(1)
     assert allowed_tokens(chosen, 4) == {1}
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+def test_logits_that_are_no_numbers_are_left_to_those_who_draw(wrong: float) -> None:
+    for sampling in (GREEDY, replace(GREEDY, temperature=1.0, top_k=3)):
+        state = SamplerState(sampling, constraint=choice(-1.5))
+        [sampled] = Sampler.of(4).sample(np.full((1, 4), wrong, np.float32), [state])
+        assert sampled.token == NOT_A_NUMBER
 
 
 def test_openings_and_beginnings_are_found_by_what_tokens_read_as() -> None:

@@ -151,7 +151,10 @@ def test_a_constraint_sees_the_logits_as_the_model_made_them(new_sampler: NewSam
             seen.append(logits.copy())
             return super().bitmask(logits)
 
-    logits = logits_of(VOCABULARY, 2.0)[None]
-    state = SamplerState(replace(EVERYTHING, seed=1), [5, *PROMPT], TOKEN_BYTES, Reader(range(0, VOCABULARY, 3)))
-    assert new_sampler(VOCABULARY).sample(logits, [state])[0].token % 3 == 0
-    np.testing.assert_array_equal(seen, logits)
+    logits = np.stack([logits_of(VOCABULARY, 2.0, seed=seed) for seed in range(4)])
+    for params in (EVERYTHING, SamplingParams(presence_penalty=1.0, repetition_penalty=1.1, logit_bias=((5, 1.0),))):
+        seen.clear()
+        states = [SamplerState(params, [5, *PROMPT], TOKEN_BYTES, Reader([3 * place])) for place in range(4)]
+        sampled = new_sampler(VOCABULARY).sample(logits, states)
+        assert [each.token for each in sampled] == [0, 3, 6, 9]
+        np.testing.assert_array_equal(seen, logits)

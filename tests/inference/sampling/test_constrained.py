@@ -1,6 +1,7 @@
 """A constrained row gives what it would give if all tokens that its constraint forbids were left out from the start.
 
-Where that makes no difference, a token is drawn from all of them, and the constraint is asked afterwards.
+Where that makes no difference, a token is drawn from all of them, and the constraint is asked afterwards. The
+constraints here allow one by one what they allow together; a grammar's split of a certain text is its own test's.
 """
 
 from collections.abc import Sequence

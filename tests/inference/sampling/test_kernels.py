@@ -118,7 +118,21 @@ def test_a_search_for_few_sorts_few(own_kernels: Path, count: int, reported: boo
     rows = compiled_rows.CompiledRows(VOCABULARY, own_kernels)
     params = SamplingParams(temperature=0, logprobs=count) if reported else SamplingParams(top_k=count)
     rows(logits_of(VOCABULARY, 2.0)[None], [Row(0, SamplerState(params))])
-    assert max(np.count_nonzero(candidates) for candidates in rows._arrays[2:]) <= 4 * count
+    assert sorted_by(rows) <= 4 * count
+
+
+@pytest.mark.parametrize("allowed", [1, 5, 100])
+def test_a_search_among_few_allowed_tokens_sorts_no_others(own_kernels: Path, allowed: int) -> None:
+    rows = compiled_rows.CompiledRows(VOCABULARY, own_kernels)
+    bitmask = only(VOCABULARY, range(0, 7 * allowed, 7))
+    [drawn] = rows(logits_of(VOCABULARY, 2.0)[None], [Row(0, SamplerState(SamplingParams(top_k=40)), bitmask)])
+    assert drawn is not None
+    assert sorted_by(rows) <= allowed
+
+
+def sorted_by(rows: compiled_rows.CompiledRows) -> int:
+    """Candidates of the largest search."""
+    return max(int(np.count_nonzero(candidates)) for candidates in rows._arrays[2:])
 
 
 def test_both_sides_have_the_same_structures(own_kernels: Path) -> None:
