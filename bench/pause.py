@@ -61,13 +61,15 @@ def _spread(gaps: Sequence[float]) -> str:
 
 
 def gaps_of(streams: Sequence[Answer], sent: float, read: float) -> list[float]:
-    """The gaps that a stream had while the prompt was read, in ascending order. Raises WorkloadError unless all streams
-    ran all that time; what they had to do before their own first token is not counted."""
+    """The gaps that a stream had while the prompt was read, its beginning and its end included, in ascending order.
+    Raises WorkloadError unless all streams ran all that time; what they had to do before their own first token is not
+    counted."""
     gaps = []
     for stream in streams:
         before = [each for each in stream.times if each < sent]
-        during = [each for each in stream.times if sent <= each <= read]
+        during = [each for each in stream.times if sent <= each < read]
         if min(len(before), len(during)) < DELTAS or stream.times[-1] < read:
             raise WorkloadError(f"A stream had {len(before)} deltas before the prompt and {len(during)} beside it.")
-        gaps += [later - earlier for earlier, later in pairwise([before[-1], *during])]
+        after = next(each for each in stream.times if each >= read)
+        gaps += [later - earlier for earlier, later in pairwise([before[-1], *during, after])]
     return sorted(gaps)

@@ -62,7 +62,8 @@ class Executor:
         """Makes the calls; no others if a move fails."""
         result = Result(moved=self._move(plan.moves))
         if not result.moved:
-            result.failed = [*_read_by(plan.chunk), *_decoded_by(plan.decode)]
+            reading = {*_read_by(plan.chunk), *(() if plan.reading is None else (plan.reading,))}
+            result.failed = [*reading.difference(_decoded_by(plan.decode)), *_decoded_by(plan.decode)]
             return result
         if plan.chunk is not None:
             self._prefill(plan.chunk, result)
@@ -78,7 +79,7 @@ class Executor:
                 if isinstance(move, Swap):
                     self._runner.swap(move.a, move.length_a, move.b, move.length_b)
                 else:
-                    self._runner.copy(move.source, move.target, move.length)
+                    self._runner.copy(move.source, move.target, move.length, move.start)
                 self._failures.pop("move", None)
         except Exception:
             self._note_failure("move")

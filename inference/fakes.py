@@ -93,9 +93,9 @@ class ScriptedRunner:
         lengths = self._prompt_lengths
         lengths[a], lengths[b] = lengths[b], lengths[a]
 
-    def copy(self, source: int, target: int, length: int) -> None:
-        self._enter("copy", source, target, length)
-        self._cache[target, :length] = self._cache[source, :length]
+    def copy(self, source: int, target: int, length: int, start: int = 0) -> None:
+        self._enter("copy", source, target, length, start)
+        self._cache[target, start:length] = self._cache[source, start:length]
         self._prompt_lengths[target] = self._prompt_lengths[source]
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 Pure policy over a SlotTable. It knows neither queues nor chunks; costs are positions moved.
 """
 
-from inference.plan import Chunk, Companion, Move
+from inference.plan import Chunk, Companion, Copy, Move
 from inference.sequence import Sequence
 from inference.slots import SlotTable
 
@@ -32,27 +32,58 @@ def _cost(table: SlotTable, window: range, taken: list[int], reading: Sequence |
     return cost
 
 
-def admit(table: SlotTable, sequence: Sequence, block: range) -> list[Move]:
-    """Give an idle slot, at least one of which exists, to a new sequence, with the longest prefix found anywhere in its
-    domain.
+def beginning(table: SlotTable, sequence: Sequence) -> tuple[int, int]:
+    """(slot, length) of the longest beginning of the sequence's prompt that may be reused, in its domain.
 
-    `block` are the slots that decode; if there are any, the slot is a neighbour of theirs. At least two tokens
-    of the prompt are left to compute, so that its last chunk has two rows; or none, where the sequence has begun.
+    At least two tokens of the prompt are left to compute, so that its last chunk has two rows; or none, where the
+    sequence has begun.
     """
     whole = sequence.prompt_length
     source, match = table.longest_prefix(sequence.tokens, whole if sequence.begun else whole - 2, sequence.domain)
-    match = match if match == whole else min(match, max(whole - 2, 0))
+    return source, match if match == whole else min(match, max(whole - 2, 0))
+
+
+def admit(table: SlotTable, sequence: Sequence, block: range, most: int) -> list[Move]:
+    """Give an idle slot, at least one of which exists, to a new sequence, with the beginning of its prompt.
+
+    `block` are the slots that decode; if there are any, the slot is a neighbour of theirs. most: positions to move, at
+    least 1; of a longer beginning `fetch` brings the rest. Where the slot keeps so much that it takes more than one
+    step to bring that elsewhere, the sequence has none yet, and this is to be called again.
+    """
+    source, match = beginning(table, sequence)
     oldest = table.oldest()
     worth_taking = source == oldest or 2 * match >= table[source].length
-    in_place = match > 0 and table[source].sequence is None and worth_taking
-    if in_place:
+    if match > 0 and table[source].sequence is None and worth_taking and _can_bring(table, source, match, block, most):
         table.shorten(source, match)
         place, moves = _bring(table, source, block)
-    else:
-        place, moves = _vacate(table, oldest, block)
-        moves += _fetch(table, source, match, place, oldest)
-    table.occupy(place, sequence, match, proven=in_place)
+        table.occupy(place, sequence, match, proven=True)
+        return moves
+    place, keeper, moves = _vacate(table, table.oldest(besides=source) if match else oldest, block, most)
+    if place < 0:
+        return moves
+    if match:
+        table.touch(keeper if source == place else source)
+    if match and source != place:
+        match = min(match, most - sum(move.positions for move in moves))
+        moves += [table.copy(source, place, match)] if match else []
+    table.occupy(place, sequence, match)
     return moves
+
+
+def fetch(table: SlotTable, sequence: Sequence, most: int) -> list[Move]:
+    """More of the beginning of an admitted sequence's prompt, at most so many positions."""
+    source, match = beginning(table, sequence)
+    start, length = sequence.written, min(match, sequence.written + most)
+    if length <= start:
+        return []
+    table.touch(source)
+    sequence.reuse(length)
+    return [Copy(source, sequence.slot, length, start)]
+
+
+def _can_bring(table: SlotTable, source: int, match: int, block: range, most: int) -> bool:
+    beside = _beside(table, block)
+    return not block or source in beside or match + min(table[slot].length for slot in beside) <= most
 
 
 def _bring(table: SlotTable, source: int, block: range) -> tuple[int, list[Move]]:
@@ -64,23 +95,20 @@ def _bring(table: SlotTable, source: int, block: range) -> tuple[int, list[Move]
     return place, [table.swap(source, place)]
 
 
-def _vacate(table: SlotTable, oldest: int, block: range) -> tuple[int, list[Move]]:
-    """Make room beside the block, at the cost of the content used least recently."""
+def _vacate(table: SlotTable, oldest: int, block: range, most: int) -> tuple[int, int, list[Move]]:
+    """Make room beside the block, at the cost of the content used least recently: (the slot, or -1 as long as what it
+    keeps is not elsewhere; where that is kept; moves)."""
     beside = _beside(table, block)
     if not block or oldest in beside:
-        return oldest, []
+        return oldest, oldest, []
     place = min(beside, key=lambda slot: table[slot].length)
     length = table[place].length
-    return place, [table.copy(place, oldest, length)] if length else []
-
-
-def _fetch(table: SlotTable, source: int, match: int, place: int, oldest: int) -> list[Move]:
-    """Copy a prefix into the place, unless it lies there already; it counts as used where it stays."""
-    if not match:
-        return []
-    keeper = oldest if source == place else source
-    table.touch(keeper)
-    return [] if source == place else [table.copy(source, place, match)]
+    if not length:
+        return place, oldest, []
+    twin, have = table.beginning_of(place)
+    keeper, end = twin if have else oldest, min(length, have + most)
+    moves: list[Move] = [table.copy(place, keeper, end, have)] if end > have else []
+    return place if end == length else -1, keeper, moves
 
 
 def companion(table: SlotTable, block: range, chunk: Chunk | None) -> Companion | None:

@@ -14,14 +14,23 @@ class Swap:
     b: int
     length_b: int
 
+    @property
+    def positions(self) -> int:
+        return self.length_a + self.length_b
+
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """Copy the leading positions of one slot over those of another."""
+    """Copy the leading positions of one slot over those of another, from `start` on; those before are there already."""
 
     source: int
     target: int
     length: int
+    start: int = 0
+
+    @property
+    def positions(self) -> int:
+        return self.length - self.start
 
 
 Move = Swap | Copy
@@ -60,6 +69,7 @@ class Companion:
 class Plan:
     """One step: the moves in order, then the chunk, then the decode call.
 
+    reading: the sequence, if there is one, that the moves bring the beginning of its prompt.
     draft: tokens that may follow those of the one sequence that decodes, to be verified in the place of decoding.
     """
 
@@ -67,6 +77,7 @@ class Plan:
     chunk: Chunk | None
     decode: Decode | None
     companion: Companion | None = None
+    reading: Sequence | None = None
     draft: tuple[int, ...] = ()
 
     @property

@@ -50,8 +50,8 @@ class Runner(Protocol):
         """Exchange the first `length_a` positions of slot `a` with the first `length_b` of slot `b`."""
         ...
 
-    def copy(self, source: int, target: int, length: int) -> None:
-        """Copy the first `length` positions of one slot over those of another."""
+    def copy(self, source: int, target: int, length: int, start: int = 0) -> None:
+        """Copy the first `length` positions of one slot over those of another, but for the first `start` of them."""
         ...
 
     def close(self) -> None:

@@ -4,10 +4,12 @@ A pure state machine: the same calls give the same plans. Times are told to it. 
 sampling.
 """
 
+import sys
 from collections import deque
+from collections.abc import Iterable
 
 from inference.chunk_budget import ChunkBudget
-from inference.placement import admit, close_ranks, companion
+from inference.placement import admit, beginning, close_ranks, companion, fetch
 from inference.plan import Chunk, Companion, Decode, Move, Plan
 from inference.sequence import Sequence
 from inference.slots import SlotTable
@@ -15,23 +17,25 @@ from inference.slots import SlotTable
 TILE = (
     128  # rows that ONNX Runtime multiplies by 4-bit weights at once; of a single one behind them it makes a lone row
 )
-COPIED_AT_ONCE = 2048  # positions after which no further copy of a prompt is made in a step
+COPIED_AT_ONCE = 1024  # positions that are moved in a step while others decode
 
 
 class Scheduler:
     """Waiting sequences are served in order; one at a time is read in chunks; all others that have a slot decode.
 
     budget: says how many prompt tokens the next step may read. paired: a decoding row that would be computed alone
-    gets a companion.
+    gets a companion. copied: positions that are moved in a step while others decode.
     Between two plans the caller reports what became of the first one: `read`, `decoded`, `finish`, `discard`.
     """
 
-    def __init__(self, slots: int, budget: ChunkBudget, *, paired: bool = False) -> None:
+    def __init__(self, slots: int, budget: ChunkBudget, *, paired: bool = False, copied: int = COPIED_AT_ONCE) -> None:
         assert slots >= 1
-        self._budget, self._paired = budget, paired
+        assert copied >= 1
+        self._budget, self._paired, self._copied = budget, paired, copied
         self._table = SlotTable(slots)
         self._waiting: deque[Sequence] = deque()
         self._reading: Sequence | None = None
+        self._fetching = False  # whether a longer beginning of its prompt lies in another slot
         self._decoding: list[Sequence] = []  # in the order of their slots
         self._decode: Decode | None = None  # the last plan's, while it still holds
 
@@ -61,9 +65,11 @@ class Scheduler:
         if self._decode is None:
             moves += close_ranks(self._table, self._decoding, self._reading)
             self._decode = self._block()
-        moves += self._admit()
-        chunk = self._next_chunk()
-        return Plan(tuple(moves), chunk, self._decode, self._companion(chunk))
+        # Nobody waits for the end of a step in which nobody decodes.
+        most = self._copied if self._decoding else sys.maxsize
+        moves += self._admit(most - _positions(moves))
+        chunk = None if _positions(moves) > most // 2 else self._next_chunk()
+        return Plan(tuple(moves), chunk, self._decode, self._companion(chunk), self._reading if moves else None)
 
     def read(self, chunk: Chunk, seconds: float) -> None:
         """The chunk is in the cache; after a prompt's last one its sequence decodes from the next plan on."""
@@ -100,19 +106,27 @@ class Scheduler:
         """Nothing that idle slots keep is to be trusted."""
         self._table.forget(self._table.idle())
 
-    def _admit(self) -> list[Move]:
-        """Slots for those that wait: first copies of a prompt, for sequences that have begun, then one to be read."""
+    def _admit(self, most: int) -> list[Move]:
+        """Slots for those that wait: for sequences that have begun, then for one to be read. And the beginnings of
+        their prompts, as far as they lie elsewhere: at most so many positions."""
         moves: list[Move] = []
-        copied = 0
-        while self._reading is None and self._waiting and self.running < len(self._table) and copied < COPIED_AT_ONCE:
-            sequence = self._waiting.popleft()
-            moves += admit(self._table, sequence, self._block_slots())
-            if sequence.prefilled:
-                copied += sequence.written
-                self._decoding.append(sequence)
-                self._decode = self._block()
+        while (left := most - _positions(moves)) > 0:
+            if self._fetching and self._reading is not None:
+                moves += fetch(self._table, self._reading, left)
+            elif self._reading is not None:
+                break
+            elif self._waiting and self.running < len(self._table):
+                moves += admit(self._table, self._waiting[0], self._block_slots(), left)
+                if self._waiting[0].slot < 0:
+                    break
+                self._reading = self._waiting.popleft()
             else:
-                self._reading = sequence
+                break
+            self._fetching = beginning(self._table, self._reading)[1] > self._reading.written
+            if not self._reading.prefilled:
+                break
+            self._decoding.append(self._reading)
+            self._reading, self._decode = None, self._block()
         return moves
 
     def _leave(self, sequence: Sequence) -> bool:
@@ -120,7 +134,7 @@ class Scheduler:
             self._waiting.remove(sequence)
             return False
         if sequence is self._reading:
-            self._reading = None
+            self._reading, self._fetching = None, False
         else:
             self._decoding.remove(sequence)
             self._decode = None
@@ -141,10 +155,14 @@ class Scheduler:
 
     def _next_chunk(self) -> Chunk | None:
         sequence = self._reading
-        if sequence is None:
+        if sequence is None or self._fetching:
             return None
         size = self._budget.size(sequence.written, len(self._decoding))
         return Chunk(sequence, sequence.written, chunk_length(sequence.prompt_length - sequence.written, size))
+
+
+def _positions(moves: Iterable[Move]) -> int:
+    return sum(move.positions for move in moves)
 
 
 def chunk_length(remaining: int, size: int) -> int:

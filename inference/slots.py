@@ -45,11 +45,13 @@ class SlotTable:
     def idle(self) -> list[int]:
         return [index for index, slot in enumerate(self._slots) if slot.sequence is None]
 
-    def oldest(self) -> int:
+    def oldest(self, besides: int = -1) -> int:
         """The idle slot to give up first: the least recently used one, but for half of all slots, which are spared if
         they are proven (segmented LRU, Karedla et al. 1994). So prompts that come once spare what many share.
+
+        besides: another one, as long as there is any.
         """
-        idle = sorted(self.idle(), key=lambda index: (self._slots[index].used, index))
+        idle = sorted(self.idle(), key=lambda index: (index == besides, self._slots[index].used, index))
         proven = [index for index in idle if self._slots[index].proven]
         spared = set(proven[max(len(proven) - len(self) // 2, 0) :])
         return next((index for index in idle if index not in spared), idle[0])
@@ -95,6 +97,18 @@ class SlotTable:
                 best = max(best, (length, sequence is None, -exact, -index))
         return -best[3], best[0]
 
+    def beginning_of(self, index: int) -> tuple[int, int]:
+        """(slot, length) of the idle slot that keeps nothing but a beginning of what this idle one keeps, the longest;
+        length 0: none does."""
+        whole, domain = self._slots[index].kept, self._slots[index].domain
+        best = (0, 0)
+        for other, slot in enumerate(self._slots):
+            if other != index and slot.sequence is None and slot.domain == domain:
+                length = len(slot.kept)
+                if length > best[0] and common_prefix(slot.kept, whole, min(length, len(whole))) == length:
+                    best = length, other
+        return best[1], best[0]
+
     def swap(self, a: int, b: int) -> Swap:
         move = Swap(a, self._slots[a].length, b, self._slots[b].length)
         self._slots[a], self._slots[b] = self._slots[b], self._slots[a]
@@ -108,8 +122,9 @@ class SlotTable:
         """An idle slot keeps no more than its first `length` tokens."""
         del self._slots[index].kept[length:]
 
-    def copy(self, source: int, target: int, length: int) -> Copy:
-        """The idle target keeps the source's first `length` tokens, which are exact, and nothing else."""
+    def copy(self, source: int, target: int, length: int, start: int = 0) -> Copy:
+        """The idle target keeps the source's first `length` tokens, which are exact, and nothing else; it has the first
+        `start` already."""
         origin, slot = self._slots[source], self._slots[target]
         assert slot.sequence is None
         tokens, domain = origin.kept, origin.domain
@@ -117,7 +132,7 @@ class SlotTable:
             tokens, domain = origin.sequence.tokens, origin.sequence.domain
         slot.kept, slot.domain = tokens[:length], domain
         slot.used, slot.proven = origin.used, origin.proven
-        return Copy(source, target, length)
+        return Copy(source, target, length, start)
 
     def touch(self, index: int) -> None:
         """What this slot holds served another prompt just now."""

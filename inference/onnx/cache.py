@@ -13,6 +13,9 @@ from inference.onnx.binding import Binding
 from inference.onnx.declared import DeclaredGraph
 from inference.onnx.memory import Memory
 
+# Positions that a swap puts aside: few, so that they stay in the processor's caches and take no memory of their own.
+_EXCHANGED_AT_ONCE = 64
+
 
 class SlotCache:
     """A buffer [slots, kv_heads, max_length, head_size] per layer and kind; the last slot is the scratch of swaps."""
@@ -31,15 +34,27 @@ class SlotCache:
         return self._buffers[index].address + slot * self._slot_bytes + position * self.position_bytes
 
     def swap(self, a: int, length_a: int, b: int, length_b: int) -> None:
-        self.copy(a, self._scratch, length_a)
-        self.copy(b, a, length_b)
-        self.copy(self._scratch, b, length_a)
-
-    def copy(self, source: int, target: int, length: int) -> None:
-        width, pitch, heads = length * self.position_bytes, self.head_bytes, self.graph.kv_heads
-        for index in range(len(self._buffers)):
-            self.memory.copy_rows(self.address(index, target), pitch, self.address(index, source), pitch, width, heads)
+        both = min(length_a, length_b)
+        for start in range(0, both, _EXCHANGED_AT_ONCE):
+            count = min(_EXCHANGED_AT_ONCE, both - start)
+            self._copy(a, start, self._scratch, 0, count)
+            self._copy(b, start, a, start, count)
+            self._copy(self._scratch, 0, b, start, count)
+        self._copy(a, both, b, both, length_a - both)
+        self._copy(b, both, a, both, length_b - both)
         self.memory.synchronize()
+
+    def copy(self, source: int, target: int, length: int, start: int = 0) -> None:
+        self._copy(source, start, target, start, length - start)
+        self.memory.synchronize()
+
+    def _copy(self, source: int, start: int, target: int, position: int, count: int) -> None:
+        if count <= 0:
+            return
+        width, pitch, heads = count * self.position_bytes, self.head_bytes, self.graph.kv_heads
+        for index in range(len(self._buffers)):
+            to, origin = self.address(index, target, position), self.address(index, source, start)
+            self.memory.copy_rows(to, pitch, origin, pitch, width, heads)
 
     def close(self) -> None:
         self._buffers.clear()

@@ -93,9 +93,9 @@ class OnnxRunner:
     def swap(self, a: int, length_a: int, b: int, length_b: int) -> None:
         self._cache.swap(a, length_a, b, length_b)
 
-    def copy(self, source: int, target: int, length: int) -> None:
+    def copy(self, source: int, target: int, length: int, start: int = 0) -> None:
         self._check(max(source, target), length)
-        self._cache.copy(source, target, length)
+        self._cache.copy(source, target, length, start)
 
     def close(self) -> None:
         self._bindings.clear()

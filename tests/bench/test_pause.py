@@ -30,6 +30,10 @@ def test_the_longest_gap_is_found_on_whichever_stream_it_is() -> None:
     assert gaps[0] == pytest.approx(0.1)
 
 
+def test_the_gap_in_which_the_prompt_ends_counts() -> None:
+    assert gaps_of([answer(*steady(0, 8.9), *steady(9.6, 12))], sent=3, read=9)[-1] == pytest.approx(0.8)
+
+
 def test_gaps_before_the_prompt_and_after_it_are_not_counted() -> None:
     gaps = gaps_of([answer(*steady(0, 1), *steady(2, 9), *steady(11, 12))], sent=5, read=8)
     assert gaps[-1] == pytest.approx(0.1)

@@ -8,6 +8,7 @@ import pytest
 from inference.engine import Outputs
 from inference.fakes import ScriptedRunner
 from inference.sampling.parameters import DryParams
+from inference.scheduler import COPIED_AT_ONCE
 from inference.types import (
     EngineStats,
     EngineStopped,
@@ -68,10 +69,24 @@ def test_a_failed_move_ends_the_step_and_forgets_what_slots_keep() -> None:
         assert listener.whole(name).finish is not FinishReason.FAILED
 
 
+def test_a_prompt_whose_beginning_cannot_be_copied_fails_although_none_of_it_was_read_in_that_step() -> None:
+    """It is so long that a step only copies; what could not be copied must not pass for read."""
+    prompt = [1 + index % 60 for index in range(3 * COPIED_AT_ONCE)]
+    runner = FailingCopy(slots=3, max_length=len(prompt) + 100)
+    with running(runner) as (engine, listener):
+        engine.submit(request("a", prompt, replace(GREEDY, max_tokens=60)))
+        engine.submit(request("twin", prompt, replace(GREEDY, max_tokens=2)))
+        listener.until_ended("a", "twin")
+        engine.submit(request("again", prompt, replace(GREEDY, max_tokens=2)))
+        listener.until_ended("again")
+    assert {listener.whole(name).finish for name in ("a", "twin")} == {FinishReason.FAILED}
+    assert listener.whole("again").finish is not FinishReason.FAILED
+
+
 class FailingCopy(ScriptedRunner):
     """No copy ever succeeds."""
 
-    def copy(self, source: int, target: int, length: int) -> None:
+    def copy(self, source: int, target: int, length: int, start: int = 0) -> None:
         raise RuntimeError("scripted failure of a copy")
 
 

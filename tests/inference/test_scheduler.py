@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from inference.chunk_budget import ChunkBudget
-from inference.plan import Plan, Swap
+from inference.plan import Copy, Plan, Swap
 from inference.scheduler import TILE, Scheduler, chunk_length
 from inference.sequence import Sequence
 from inference.slots import common_prefix
@@ -42,9 +42,16 @@ def test_a_long_common_prefix_is_found_to_the_token() -> None:
 class SchedulerMachine(RuleBasedStateMachine):
     """Runs plans against a model of the cache that remembers what was really written where."""
 
-    @initialize(slots=st.integers(1, 6), chunk=st.integers(2, 5), alone=st.integers(2, 9), paired=st.booleans())
-    def start(self, slots: int, chunk: int, alone: int, paired: bool) -> None:
-        self.scheduler = Scheduler(slots, ChunkBudget(chunk, alone), paired=paired)
+    @initialize(
+        slots=st.integers(1, 6),
+        chunk=st.integers(2, 5),
+        alone=st.integers(2, 9),
+        paired=st.booleans(),
+        copied=st.sampled_from([1, 2, 3, 5, 1000]),
+    )
+    def start(self, slots: int, chunk: int, alone: int, paired: bool, copied: int) -> None:
+        self.scheduler = Scheduler(slots, ChunkBudget(chunk, alone), paired=paired, copied=copied)
+        self.copied = copied
         self.paired = paired and slots > 1
         self.cache: list[list[Row]] = [[] for _ in range(slots)]
         self.live: dict[str, Sequence] = {}
@@ -130,12 +137,16 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.scheduler.add(sequence)
 
     def _move(self, plan: Plan) -> None:
+        copied = sum(move.positions for move in plan.moves if isinstance(move, Copy))
+        assert copied <= self.copied or plan.decode is None
         for move in plan.moves:
             if isinstance(move, Swap):
                 a, b = self.cache[move.a], self.cache[move.b]
                 self.cache[move.a], self.cache[move.b] = b[: move.length_b], a[: move.length_a]
             else:
-                self.cache[move.target] = self.cache[move.source][: move.length]
+                held = self.cache[move.target][: move.start]
+                assert len(held) == move.start < move.length
+                self.cache[move.target] = held + self.cache[move.source][move.start : move.length]
 
     def _prefill(self, plan: Plan) -> list[Sequence]:
         chunk = plan.chunk

@@ -11,6 +11,7 @@ from inference.fakes import ScriptedRunner
 from inference.runner import Logits
 from inference.sampling.parameters import DryParams, SamplingParams
 from inference.sampling.state import SamplerState
+from inference.scheduler import COPIED_AT_ONCE
 from inference.types import FinishReason, GenerationRequest, Output
 from tests.inference.engine_tools import GREEDY, TOKEN_BYTES, HeldGate, Listener, generate, make_engine, spell
 
@@ -157,11 +158,16 @@ def test_one_that_cannot_begin_fails_alone(stuck: int) -> None:
 
 
 def test_much_is_not_copied_in_one_step() -> None:
-    """Running streams stand still while a prompt is copied, so long ones are copied one a step."""
+    """Running streams stand still while a prompt is copied, so that takes several steps."""
     runner = ScriptedRunner(slots=6, max_length=1500)
     prompt = tuple(np.random.default_rng(1).integers(1, 60, 1400).tolist())
     together(runner, [replace(request, prompt=prompt) for request in choices(6)])
-    kinds = [call[0] for call in runner.calls]
-    runs = "".join("c" if kind == "copy" else "d" for kind in kinds if kind != "prefill").split("d")
-    assert max(map(len, runs)) == 2
-    assert kinds.count("copy") == 5
+    steps = [0]
+    for kind, *numbers in runner.calls:
+        if kind == "copy":
+            _, _, length, start = map(int, map(str, numbers))
+            steps[-1] += length - start
+        elif kind == "decode":
+            steps.append(0)
+    assert max(steps) == COPIED_AT_ONCE
+    assert sum(steps) == 5 * 1400
