@@ -126,7 +126,8 @@ class Settings(BaseModel):
         default=False, description="Equal requests with equal seeds give equal tokens, whatever else runs; slower."
     )
     speculation: bool = Field(
-        default=True, description="A lone stream guesses tokens from its own text and checks several in one call."
+        default=True,
+        description="A lone stream guesses tokens from its own text and grammar and checks several in one call.",
     )
     stream_interval_ms: int = Field(
         default=40,
