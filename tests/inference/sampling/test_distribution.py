@@ -91,6 +91,15 @@ def test_each_parameter_changes_the_distribution_as_it_defines(new_sampler: NewS
     assert not follow(tokens, expectation(logits, SamplingParams())), "the parameter had no effect"
 
 
+def test_a_repetition_that_a_sequence_breaker_cuts_short_costs_less(new_sampler: NewSampler) -> None:
+    """The last three tokens came before, and the breaker is the text of the middle one."""
+    logits = prominent(logits_of(1000, 1.0))
+    broken, whole = (SamplingParams(dry=DryParams(1.0, 1.5, 1, breakers)) for breakers in (("7",), ()))
+    tokens = draws(new_sampler, logits, broken, DRAWS)
+    assert follow(tokens, expectation(logits, broken))
+    assert not follow(tokens, expectation(logits, whole))
+
+
 @pytest.mark.parametrize("params", TOGETHER, ids=named)
 def test_parameters_work_together_in_their_order(new_sampler: NewSampler, params: SamplingParams) -> None:
     logits = prominent(logits_of(1000, 1.5))
