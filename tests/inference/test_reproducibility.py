@@ -4,6 +4,7 @@ with our own kernels always, with ONNX Runtime's under the setting.
 The 4-bit graph rounds its activations, so what differs in the last bits shows in the text sooner or later.
 """
 
+import json
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +16,10 @@ import pytest
 from inference.core import EngineCore
 from inference.costs import costs_with
 from inference.gguf.convert import ensure_converted
+from inference.grammar.compiler import GrammarCompiler
+from inference.grammar.grammar import Grammar, GrammarKind
+from inference.grammar.matcher import GrammarMatcher
+from inference.grammar.vocabulary import Vocabulary
 from inference.model import ModelDirectory
 from inference.onnx.loading import load_runner
 from inference.onnx.provider import choose_provider
@@ -23,9 +28,17 @@ from inference.runner import Logits, Runner
 from inference.sampling.logprobs import Logprob
 from inference.sampling.parameters import SamplingParams
 from inference.scheduler import chunk_length
+from inference.tokenizer import Tokenizer
 from inference.types import GenerationRequest, Output
 
 SLOTS = 16
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string", "maxLength": 12}, "mood": {"enum": ["good", "bad"]}},
+    "required": ["name", "mood"],
+    "additionalProperties": False,
+}
+PEOPLE = json.dumps({"type": "array", "items": PERSON, "minItems": 9})
 LOADS = [
     pytest.param(10, 14, 60, id="brief"),
     pytest.param(160, 60, 700, id="long", marks=pytest.mark.slow),
@@ -37,7 +50,12 @@ class Model:
     runner: Runner
     token_bytes: list[bytes]
     end_tokens: frozenset[int]
-    kernels: bool  # our own: then the setting is not needed
+    tokenizer: Tokenizer
+    operators: Path | None  # our own: then the setting is not needed
+
+    @property
+    def kernels(self) -> bool:
+        return self.operators is not None
 
     def core(self, *, chunk: int = 256, drafting: bool = True) -> EngineCore:
         """An engine that remembers nothing of earlier ones."""
@@ -48,6 +66,7 @@ class Model:
             speculation=self.kernels and drafting,
             costs=costs_with(own_attention=self.kernels),
             uniform=self.kernels,
+            kernels=self.operators,
         )
         return EngineCore(self.runner, self.token_bytes, self.end_tokens, options)
 
@@ -68,8 +87,17 @@ def model(request: pytest.FixtureRequest, model_file: Path, model_cache: Path) -
     )
     token_bytes = directory.tokenizer.token_bytes()
     token_bytes += [b""] * (runner.vocab_size - len(token_bytes))
-    yield Model(runner, token_bytes, directory.config.eos_token_ids, request.param)
+    yield Model(runner, token_bytes, directory.config.eos_token_ids, directory.tokenizer, operators)
     runner.close()
+
+
+@pytest.fixture(scope="module")
+def people(model: Model) -> Iterator[GrammarMatcher]:
+    """Held to an array of small objects, at its beginning."""
+    vocabulary = Vocabulary.of(model.token_bytes, model.tokenizer.special_tokens, model.end_tokens)
+    compiler = GrammarCompiler(vocabulary, lambda text: model.tokenizer.encode([(text, True)]))
+    yield compiler.compile(Grammar(GrammarKind.JSON_SCHEMA, PEOPLE))
+    compiler.close()
 
 
 def random_requests(count: int, longest_answer: int, longest_prompt: int) -> list[GenerationRequest]:
@@ -87,6 +115,10 @@ def random_requests(count: int, longest_answer: int, longest_prompt: int) -> lis
             temperature=generator.choice([0.0, 0.7, 1.0]),
             seed=index,
             frequency_penalty=generator.choice([0.0, 0.5]),
+            logit_bias=generator.choice([(), ((1000, 3.0), (2000, -3.0))]),
+            top_k=generator.choice([0, 0, 30]),
+            top_p=generator.choice([1.0, 1.0, 0.9]),
+            min_p=generator.choice([0.0, 0.0, 0.02]),
             max_tokens=generator.randrange(1, longest_answer),
         )
         requests.append(GenerationRequest(f"r{index}", tuple(prompt), sampling))
@@ -216,3 +248,25 @@ def test_an_answer_that_is_drafted_and_verified_has_the_log_probabilities_of_one
         answers.append(logprobs(found["copy"]))
         assert (core.stats.accepted_tokens > 10) == (drafting and model.kernels)
     assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("sampling", [{"temperature": 1.0}, {"temperature": 0.8, "top_p": 0.9}], ids=str)
+def test_a_constrained_answer_is_the_same_alone_among_others_and_drafted(
+    model: Model, people: GrammarMatcher, sampling: dict[str, float]
+) -> None:
+    """What its grammar leaves no choice about is drafted where it is alone."""
+    asked = SamplingParams(seed=5, max_tokens=50, logprobs=2, **sampling)  # type: ignore[arg-type]
+    prompt = tuple(random.Random(3).randrange(20, 40_000) for _ in range(20))
+    answers, drafted = [], []
+    for drafting, others in ((True, 0), (False, 0), (True, 5)):
+        core, found = model.core(drafting=drafting), dict[str, list[Output]]()
+        core.add(GenerationRequest("people", prompt, asked, constraint=people.fork()))
+        core.add(*(replace(each, prompt=prompt[:9]) for each in random_requests(others, 60, 9)))
+        while core.busy:
+            step(core, found)
+        answers.append((whole(found["people"]), logprobs(found["people"])))
+        drafted.append(core.stats.accepted_tokens)
+    assert answers[0] == answers[1] == answers[2]
+    assert (drafted[0] > 15) == model.kernels
+    assert drafted[1] == 0
+    assert answers[0][0][0].startswith('[{"name": "')
