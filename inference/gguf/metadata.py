@@ -71,10 +71,3 @@ class Metadata:
         """The id under `tokenizer.ggml.<key>_token_id`, if there is one and the vocabulary has it."""
         value = self.get(f"tokenizer.ggml.{key}_token_id", int)
         return value if value is not None and 0 <= value < vocabulary else None
-
-    def end_tokens(self, vocabulary: int) -> list[int]:
-        """Ids of the tokens that end an answer, the one that closes a turn first."""
-        found = [token for key in ("eos", "eot", "eom") if (token := self.token(key, vocabulary)) is not None]
-        if not found:
-            raise ModelFileError("The GGUF file has no key tokenizer.ggml.eos_token_id that names one of its tokens.")
-        return list(dict.fromkeys(found))

@@ -7,23 +7,20 @@ Does not know the model's weights, the chat template, or who reads the file it w
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from gguf import GGUFReader, TokenType
+from gguf import TokenType
 from tokenizers import AddedToken, Tokenizer, decoders, normalizers
 from tokenizers.models import BPE
 
 from inference.gguf.errors import UnsupportedModelError
 from inference.gguf.pre_tokenizers import PRE_TOKENIZATIONS
 from inference.gguf.sentencepiece import build_sentencepiece
-from inference.gguf.vocabulary import Vocabulary, read_vocabulary
+from inference.gguf.special_tokens import with_control_types
+from inference.gguf.vocabulary import Vocabulary
 
 
-def write_tokenizer(reader: GGUFReader, path: Path) -> None:
-    """Write the tokenizer of an open GGUF file to `path` as a `tokenizer.json`.
-
-    Raises UnsupportedModelError for a tokenizer model or pre-tokenizer that is not known exactly, ModelFileError for a
-    vocabulary that contradicts itself.
-    """
-    build_tokenizer(read_vocabulary(reader)).save(str(path), pretty=False)
+def write_tokenizer(vocabulary: Vocabulary, path: Path) -> None:
+    """Write the tokenizer of a vocabulary to `path` as a `tokenizer.json`; raises as `build_tokenizer`."""
+    build_tokenizer(vocabulary).save(str(path), pretty=False)
 
 
 def build_tokenizer(vocabulary: Vocabulary) -> Tokenizer:
@@ -34,6 +31,7 @@ def build_tokenizer(vocabulary: Vocabulary) -> Tokenizer:
     build = TOKENIZER_MODELS.get(vocabulary.model)
     if build is None:
         raise UnsupportedModelError(_unknown("tokenizer model", vocabulary.model, TOKENIZER_MODELS))
+    vocabulary = with_control_types(vocabulary)
     tokenizer = build(vocabulary)
     _add_tokens(tokenizer, vocabulary)
     return tokenizer

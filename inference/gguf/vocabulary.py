@@ -13,6 +13,7 @@ from inference.gguf.errors import UnsupportedModelError
 from inference.types import ModelFileError
 
 _PREFIX = "tokenizer.ggml."
+_ENDS = ("eos_token_id", "eot_token_id", "eom_token_id")
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Vocabulary:
     model: `gpt2` is byte-level BPE, `llama` is SentencePiece's.  pre: the name of the pre-tokenizer.
     types: `gguf.TokenType` values, one a token.  merges: best first, the two halves divided by a space.
     scores: one a token, the highest merges first.  add_space_prefix: a text begins as if after a space.
-    unknown: the token for what no token stands for, if there is one.
+    unknown: the token for what no token stands for, if there is one.  ends: the declared ends of a text, a turn and a
+    message.
     """
 
     model: str
@@ -33,6 +35,7 @@ class Vocabulary:
     scores: tuple[float, ...] = ()
     add_space_prefix: bool = False
     unknown: int | None = None
+    ends: tuple[int, ...] = ()
 
 
 def read_vocabulary(reader: GGUFReader) -> Vocabulary:
@@ -53,6 +56,7 @@ def read_vocabulary(reader: GGUFReader) -> Vocabulary:
         scores=tuple(float(score) for score in fields.numbers("scores")) if is_sentencepiece else (),
         add_space_prefix=fields.flag("add_space_prefix", is_sentencepiece),
         unknown=fields.token("unknown_token_id", len(tokens)),
+        ends=tuple(end for key in _ENDS if (end := fields.token(key, len(tokens))) is not None),
     )
     for what, values in (("types", vocabulary.types), ("scores", vocabulary.scores)):
         if len(values) != len(tokens) and (values or what == "types" or is_sentencepiece):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from inference.gguf.metadata import Metadata
 from inference.gguf.reader import open_gguf
 from inference.gguf.ropes import read_ropes
 from inference.gguf.shape import DecoderShape, read_shape
+from inference.gguf.special_tokens import end_tokens
 from inference.gguf.tensors import check_tensors, vocabulary_of
 from inference.gguf.tokenizer import write_tokenizer
+from inference.gguf.vocabulary import read_vocabulary
 from inference.gguf.weights import EightBitBlocks, StoredBlocks
 from inference.model import TEMPLATE_FILE, TOKENIZER_FILE
 from inference.types import Precision
@@ -61,7 +64,8 @@ def write_directory(
     check_tensors(shape, tensors)
     ropes = read_ropes(metadata, shape, tensors)
     template = metadata.need("tokenizer.chat_template", str)
-    write_tokenizer(reader, target / TOKENIZER_FILE)
+    vocabulary = read_vocabulary(reader)
+    write_tokenizer(vocabulary, target / TOKENIZER_FILE)
     (target / TEMPLATE_FILE).write_text(template, encoding="utf-8")
     with GraphBuilder(source.stem, target / f"{_GRAPH_FILE}.data", lambda done: progress(0.3 + 0.7 * done)) as graph:
         DecoderGraph(Blueprint(graph, _layers(graph, precision, kernels), shape, ropes, tensors, kernels)).build()
@@ -69,7 +73,7 @@ def write_directory(
         attends = kernels and not graph.has("GroupQueryAttention")
         uniform = attends and not graph.has("MatMulNBits", "Gemm")
     # Last, because a directory with this file counts as whole.
-    config = _config(source, digest, precision, metadata, shape, created)
+    config = _config(source, digest, precision, metadata, shape, end_tokens(vocabulary), created)
     write_genai_config(target, replace(config, kernels=kernels, own_attention=attends, uniform=uniform))
     progress(1.0)
 
@@ -81,9 +85,14 @@ def _layers(graph: GraphBuilder, precision: Precision, kernels: bool) -> Layers:
 
 
 def _config(
-    source: Path, digest: str, precision: Precision, metadata: Metadata, shape: DecoderShape, created: int
+    source: Path,
+    digest: str,
+    precision: Precision,
+    metadata: Metadata,
+    shape: DecoderShape,
+    ends: Sequence[int],
+    created: int,
 ) -> ModelConfig:
-    ends = metadata.end_tokens(shape.vocabulary)
     return ModelConfig(
         name=source.stem.split(".Q")[0],
         type=metadata.architecture,

@@ -35,9 +35,13 @@ SHAPES = {
 
 
 def tiny_gguf(path: Path, **changes: Any) -> Path:
-    """A model of one layer and 320 tokens, as the `gguf` package's own writer writes it; `changes` replace keys."""
+    """A model of one layer and 320 tokens, as the `gguf` package's own writer writes it; `changes` replace keys.
+
+    Of these `control` is texts of further control tokens, from id 257 on, and `ends` the declared ends by their keys.
+    """
     rng = np.random.default_rng(0)
     architecture = changes.pop("architecture", "llama")
+    control, ends = changes.pop("control", ()), changes.pop("ends", {"eos": 0})
     writer = gguf.GGUFWriter(path, architecture)
     keys = {
         "block_count": 1,
@@ -56,10 +60,12 @@ def tiny_gguf(path: Path, **changes: Any) -> Path:
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("smollm")
     byte_tokens = [chr(c) if 33 <= c <= 126 else chr(256 + c) for c in range(256)]
-    writer.add_token_list(["<end>", *byte_tokens, *(f"t{i}" for i in range(63))])
-    writer.add_token_types([3] + [1] * 319)
-    writer.add_token_merges(["t 0"])
-    writer.add_eos_token_id(0)
+    others = [f"t{i}" for i in range(63)]
+    writer.add_token_list(["<end>", *byte_tokens, *control, *others[len(control) :]])
+    writer.add_token_types([3] + [1] * 256 + [3] * len(control) + [1] * (63 - len(control)))
+    writer.add_token_merges(["t 6"])
+    for key, token in ends.items():
+        writer.add_uint32(f"tokenizer.ggml.{key}_token_id", token)
     writer.add_chat_template("{% for message in messages %}{{ message['content'] }}{% endfor %}")
     for name, shape in SHAPES.items():
         values = rng.standard_normal(shape).astype(np.float32)
@@ -83,6 +89,14 @@ def test_a_model_is_converted_once_and_the_progress_is_told(tmp_path: Path) -> N
     again: list[float] = []
     assert ensure_converted(source, tmp_path / "cache", "int4", again.append) == first
     assert again == []
+
+
+def test_every_token_that_ends_a_turn_ends_the_converted_models_answers(tmp_path: Path) -> None:
+    control = ("<|im_end|>", "<|call|>", "<|end|>", "<|eom|>")
+    ends = {"eos": 0, "eot": 257, "eom": 260}
+    source = tiny_gguf(tmp_path / "tiny.gguf", control=control, ends=ends)
+    model = ModelDirectory.open(ensure_converted(source, tmp_path / "cache", "int4", silent))
+    assert (model.config.eos_token_id, model.config.eos_token_ids) == (0, frozenset({0, 257, 259, 260}))
 
 
 def test_another_file_of_the_same_name_is_another_model(tmp_path: Path) -> None:

@@ -35,9 +35,9 @@ def vocabulary(reader: gguf.GGUFReader) -> Vocabulary:
 
 
 @pytest.fixture(scope="module")
-def default(reader: gguf.GGUFReader, tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+def default(vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     path = tmp_path_factory.mktemp("model") / "tokenizer.json"
-    write_tokenizer(reader, path)
+    write_tokenizer(vocabulary, path)
     return Tokenizer.open(path)
 
 
