@@ -1,7 +1,8 @@
 """Makes `tokens.json`: what llama.cpp makes of a set of texts, for each pre-tokenizer the converter knows.
 
 Run it where llama-cpp-python is installed beside gguf: `python make_tokens.py MODEL.gguf`. The vocabulary is the
-model's own; for the other pre-tokenizers it is written again, without weights, under the other name.
+model's own and a word that no merge makes, so that it shows which pre-tokenizers take a word as a whole; it is written
+again, without weights, under each pre-tokenizer's name.
 """
 
 import importlib
@@ -14,7 +15,19 @@ from typing import Any
 
 import gguf
 
-PRE_TOKENIZERS = ("smollm", "default", "gpt-2", "llama-bpe", "qwen2")
+PRE_TOKENIZERS = (
+    "smollm",
+    "default",
+    "gpt-2",
+    "llama-bpe",
+    "qwen2",
+    "llama3",
+    "llama-v3",
+    "smaug-bpe",
+    "tekken",
+    "gpt-4o",
+)
+WHOLE_WORD = "antidisestablishmentarianism"
 KEYS = ("tokenizer.ggml.tokens", "tokenizer.ggml.token_type", "tokenizer.ggml.merges")
 
 TEXTS = [
@@ -51,6 +64,8 @@ TEXTS = [
     "https://example.com/a/b?c=d&e=f#g user@example.org",
     "$ grep -rn 'foo' ./src | sort -u > out.txt 2>&1",
     "!!! ??? ... --- === *** ### ``` ~~~ ||| ^^^ $$$",
+    "The PhD's iPhone, McDonald'S and YouTube: getLogger, assertAlmostEqual, NotImplementedError",
+    "////\n/*\n// a comment\n/\n\n/",
     "snake_case camelCase PascalCase kebab-case SCREAMING_CASE",
     "antidisestablishmentarianism pneumonoultramicroscopicsilicovolcanoconiosis",
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
@@ -95,7 +110,12 @@ def main(model: Path) -> None:
             path = Path(folder) / f"{pre}.gguf"
             write_vocabulary(reader, path, pre)
             cases[pre] = tokenise(llama_cpp.Llama(str(path), vocab_only=True, verbose=False), pre)
-    golden = {"engine": f"llama-cpp-python {llama_cpp.__version__}", "texts": TEXTS, "tokens": cases}
+    golden = {
+        "engine": f"llama-cpp-python {llama_cpp.__version__}",
+        "whole_word": WHOLE_WORD,
+        "texts": TEXTS,
+        "tokens": cases,
+    }
     Path(__file__).with_name("tokens.json").write_text(dump(golden), encoding="utf-8")
 
 
@@ -104,8 +124,8 @@ def write_vocabulary(reader: gguf.GGUFReader, path: Path, pre: str) -> None:
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(pre)
     tokens, types, merges = (reader.fields[key] for key in KEYS)
-    writer.add_token_list([bytes(tokens.parts[i]) for i in tokens.data])
-    writer.add_token_types([int(types.parts[i][0]) for i in types.data])
+    writer.add_token_list([*(bytes(tokens.parts[i]) for i in tokens.data), WHOLE_WORD.encode()])
+    writer.add_token_types([*(int(types.parts[i][0]) for i in types.data), int(gguf.TokenType.NORMAL)])
     writer.add_token_merges([bytes(merges.parts[i]) for i in merges.data])
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
@@ -124,18 +144,21 @@ def tokenise(llama: Any, pre: str) -> dict[str, list[list[int]]]:
 
 
 def dump(golden: dict[str, Any]) -> str:
-    """JSON with one line a list of tokens, so that a change reads as a diff."""
-    tokens = ",\n".join(
-        f"{json.dumps(pre)}: {{\n"
-        + ",\n".join(
-            f"{json.dumps(name)}: [\n" + ",\n".join(json.dumps(ids, separators=(",", ":")) for ids in rows) + "\n]"
-            for name, rows in case.items()
-        )
-        + "\n}"
-        for pre, case in golden["tokens"].items()
+    """JSON with one line a list of tokens, so that a change reads as a diff; for equal tokens, whose they equal."""
+    cases = golden["tokens"]
+    first = {name: next(other for other in cases if cases[other] == cases[name]) for name in cases}
+    entries = [dump_case(cases[name]) if first[name] == name else json.dumps(first[name]) for name in cases]
+    tokens = ",\n".join(f"{json.dumps(name)}: {entry}" for name, entry in zip(cases, entries, strict=True))
+    texts = ",\n".join(map(json.dumps, golden["texts"]))
+    rest = "".join(
+        f"{json.dumps(key)}: {json.dumps(golden[key])},\n" for key in golden if key not in ("texts", "tokens")
     )
-    texts = ",\n".join(json.dumps(text) for text in golden["texts"])
-    return f'{{\n"engine": {json.dumps(golden["engine"])},\n"texts": [\n{texts}\n],\n"tokens": {{\n{tokens}\n}}\n}}\n'
+    return f'{{\n{rest}"texts": [\n{texts}\n],\n"tokens": {{\n{tokens}\n}}\n}}\n'
+
+
+def dump_case(case: dict[str, list[list[int]]]) -> str:
+    lists = {name: ",\n".join(json.dumps(ids, separators=(",", ":")) for ids in rows) for name, rows in case.items()}
+    return "{\n" + ",\n".join(f"{json.dumps(name)}: [\n{rows}\n]" for name, rows in lists.items()) + "\n}"
 
 
 if __name__ == "__main__":
