@@ -57,6 +57,9 @@ def _byte_level_bpe(vocabulary: Vocabulary) -> Tokenizer:
     return tokenizer
 
 
+# Phi-3's tokens that leave the white space behind them, as its published tokenizer and llama.cpp have them.
+_NEVER_RSTRIP = ("<unk>", "<s>", "<|endoftext|>")
+
 TOKENIZER_MODELS: dict[str, Callable[[Vocabulary], Tokenizer]] = {
     "gpt2": _byte_level_bpe,
     "llama": build_sentencepiece,
@@ -67,8 +70,13 @@ def _add_tokens(tokenizer: Tokenizer, vocabulary: Vocabulary) -> None:
     kinds = tuple(zip(vocabulary.tokens, vocabulary.types, strict=True))
     special = [token for token, kind in kinds if kind in (TokenType.CONTROL, TokenType.UNKNOWN)]
     defined = [token for token, kind in kinds if kind == TokenType.USER_DEFINED]
-    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
-    tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in defined])
+    tokenizer.add_special_tokens([_added(token, vocabulary, special=True) for token in special])
+    tokenizer.add_tokens([_added(token, vocabulary, special=False) for token in defined])
+
+
+def _added(token: str, vocabulary: Vocabulary, *, special: bool) -> AddedToken:
+    rstrip = vocabulary.rstrip and token not in _NEVER_RSTRIP
+    return AddedToken(token, special=special, normalized=False, rstrip=rstrip)
 
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> str:

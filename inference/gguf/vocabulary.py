@@ -1,4 +1,4 @@
-"""The vocabulary of a GGUF file as it stands there. Knows the keys `tokenizer.ggml.*`, not how text becomes tokens."""
+"""The vocabulary of a GGUF file as it stands there. Knows the tokenizer's keys, not how text becomes tokens."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from typing import Any
 from gguf import GGUFReader, ReaderField, TokenType
 
 from inference.gguf.errors import UnsupportedModelError
+from inference.gguf.metadata import Metadata
 from inference.types import ModelFileError
 
 _PREFIX = "tokenizer.ggml."
+# Files do not say whether control tokens take white space, so llama.cpp goes by the model's name (llama-vocab.cpp).
+_RSTRIP_NAMES = ("phi-3", "phi3")
 _ENDS = ("eos_token_id", "eot_token_id", "eom_token_id")
 
 
@@ -24,7 +27,7 @@ class Vocabulary:
     types: `gguf.TokenType` values, one a token.  merges: best first, the two halves divided by a space.
     scores: one a token, the highest merges first.  add_space_prefix: a text begins as if after a space.
     unknown: the token for what no token stands for, if there is one.  ends: the declared ends of a text, a turn and a
-    message.
+    message.  rstrip: a control token takes the white space behind it.
     """
 
     model: str
@@ -36,6 +39,7 @@ class Vocabulary:
     add_space_prefix: bool = False
     unknown: int | None = None
     ends: tuple[int, ...] = ()
+    rstrip: bool = False
 
 
 def read_vocabulary(reader: GGUFReader) -> Vocabulary:
@@ -57,6 +61,7 @@ def read_vocabulary(reader: GGUFReader) -> Vocabulary:
         add_space_prefix=fields.flag("add_space_prefix", is_sentencepiece),
         unknown=fields.token("unknown_token_id", len(tokens)),
         ends=tuple(end for key in _ENDS if (end := fields.token(key, len(tokens))) is not None),
+        rstrip=any(name in (Metadata(reader).get("general.name", str) or "").lower() for name in _RSTRIP_NAMES),
     )
     for what, values in (("types", vocabulary.types), ("scores", vocabulary.scores)):
         if len(values) != len(tokens) and (values or what == "types" or is_sentencepiece):

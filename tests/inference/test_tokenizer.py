@@ -36,6 +36,18 @@ def test_segments_are_encoded_one_after_the_other() -> None:
     assert TINY.encode(parts) == tuple(token for part in parts for token in TINY.encode([part]))
 
 
+def test_a_special_token_takes_the_white_space_of_the_next_segment_too_if_it_takes_any() -> None:
+    taking = tiny_tokenizer()
+    taking.add_special_tokens([AddedToken("<|user|>", special=True, normalized=False, rstrip=True)])
+    tokenizer = Tokenizer(taking)
+    user, other = tokenizer.special_tokens["<|user|>"], tokenizer.special_tokens["<|im_start|>"]
+    assert tokenizer.encode([("<|user|>", True), ("\n hi ", False)]) == (user, *tokenizer.encode([("hi ", False)]))
+    assert tokenizer.encode([("<|user|>", True), (" \n", False), ("<|im_start|>", True)]) == (user, other)
+    untouched = tokenizer.encode([(" <|user|>", False), (" hi", False)])
+    assert untouched == (*tokenizer.encode([(" <|user|>", False)]), *tokenizer.encode([(" hi", False)]))
+    assert tokenizer.encode([("<|im_start|>", True), (" hi", False)]) == (other, *tokenizer.encode([(" hi", False)]))
+
+
 def test_no_segments_and_empty_segments_have_no_tokens() -> None:
     assert TINY.encode([]) == ()
     assert TINY.encode([("", True), ("", False)]) == ()
