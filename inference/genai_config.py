@@ -13,6 +13,7 @@ from inference.json_object import JsonObject
 
 FILE_NAME = "genai_config.json"
 _SECTION = "answerd"  # what the layout has no place for
+_LONGEST_FILE_NAME = 255  # in characters; file systems take no more
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,8 @@ def read_genai_config(directory: Path, name: str | None = None) -> ModelConfig:
 def _graph(decoder: JsonObject) -> GraphNames:
     name = decoder.need("filename", str)
     parts = PurePosixPath(name).parts
-    if not parts or PurePosixPath(name).is_absolute() or ".." in parts:
+    within = parts and not PurePosixPath(name).is_absolute() and ".." not in parts
+    if not within or not name.isprintable() or len(name) > _LONGEST_FILE_NAME:
         raise decoder.wrong("filename", "does not name a file inside the directory")
     inputs, outputs = decoder.object("inputs"), decoder.object("outputs")
     for section, keys in ((inputs, ("past_key_names", "past_value_names")), (outputs, _PRESENT)):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from inference.quoted import printable
 from inference.types import ModelFileError
 
 _T = TypeVar("_T", bool, int, str, dict[str, Any])
@@ -35,7 +36,7 @@ class JsonObject:
         return cls(path, "", values)
 
     def wrong(self, key: str, problem: str) -> ModelFileError:
-        where = f"{self.name}.{key}" if self.name else key
+        where = printable(f"{self.name}.{key}" if self.name else key)
         return ModelFileError(f"{self.path}: {where} {problem}.")
 
     def need(self, key: str, kind: type[_T]) -> _T:

@@ -13,6 +13,7 @@ from inference import genai_config, optimum_config
 from inference.chat import ChatTemplate, TemplateError
 from inference.genai_config import GraphNames, ModelConfig, write_genai_config
 from inference.json_object import JsonObject
+from inference.quoted import printable
 from inference.tokenizer import Tokenizer
 from inference.types import ModelFileError, Precision
 
@@ -111,7 +112,7 @@ def _template(path: Path, config: ModelConfig, tokenizer: Tokenizer, declared: M
             special_tokens=tokenizer.special_tokens,
         )
     except TemplateError as error:
-        raise ModelFileError(f"{file}: {error}") from error
+        raise ModelFileError(f"{file}: {printable(str(error), 300)}") from error
 
 
 def _text(declared: Mapping[str, Any], key: str, tokenizer: Tokenizer, token_id: int | None) -> str:

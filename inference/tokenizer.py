@@ -12,6 +12,7 @@ from typing import Any
 import tokenizers
 from tokenizers.pre_tokenizers import ByteLevel
 
+from inference.quoted import printable
 from inference.types import ContextLengthExceeded, ModelFileError
 
 _SENTENCEPIECE_SPACE = "\u2581"
@@ -45,7 +46,9 @@ class Tokenizer:
         try:
             return cls(tokenizers.Tokenizer.from_file(str(path)))
         except Exception as error:  # tokenizers raises bare Exception
-            raise ModelFileError(f"{path} is not a tokenizer.json that can be read: {error}.") from error
+            raise ModelFileError(
+                f"{path} is not a tokenizer.json that can be read: {printable(str(error), 300)}."
+            ) from error
 
     @property
     def special_tokens(self) -> Mapping[str, int]:

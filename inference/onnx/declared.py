@@ -15,6 +15,7 @@ import numpy as np
 import onnxruntime as ort
 
 from inference.genai_config import GraphNames, ModelConfig
+from inference.quoted import quoted
 from inference.types import ModelFileError
 
 # What the runner can fill, each with the names that it has in published graphs.
@@ -107,7 +108,9 @@ def declared_graph(session: ort.InferenceSession, config: ModelConfig) -> Declar
     cache = reader.cache()
     for past in (pair.past for pair in cache):
         if past.dtype not in _FLOATS or past.shape[1::2] != cache[0].past.shape[1::2]:
-            raise ModelFileError(f"The cache input {past.name} is neither float32 nor float16, or unlike the others.")
+            raise ModelFileError(
+                f"The cache input {quoted(past.name)} is neither float32 nor float16, or unlike the others."
+            )
     logits = reader.output("logits")
     rank = 2 if "logits_rows" in reader.roles else 3
     if logits is None or logits.dtype not in _FLOATS or len(logits.shape) != rank:
@@ -141,8 +144,8 @@ class _Reader:
                 self._past[place] = tensor
             else:
                 raise ModelFileError(
-                    f"The graph has the input {tensor.name}, which is not supported; supported are {', '.join(ROLES)}"
-                    " and a cache of keys and values for each layer."
+                    f"The graph has the input {quoted(tensor.name)}, which is not supported; supported are"
+                    f" {', '.join(ROLES)} and a cache of keys and values for each layer."
                 )
         if "input_ids" not in self.roles:
             raise ModelFileError("The graph has no input input_ids.")
@@ -187,6 +190,8 @@ def _tensors(nodes: Iterable[Any]) -> list[Tensor]:
     tensors = []
     for node in nodes:
         if node.type not in _TYPES:
-            raise ModelFileError(f"The graph's {node.name} is a {node.type}; supported are {', '.join(_TYPES)}.")
+            raise ModelFileError(
+                f"The graph's {quoted(node.name)} is a {node.type}; supported are {', '.join(_TYPES)}."
+            )
         tensors.append(Tensor(node.name, _TYPES[node.type], tuple(node.shape)))
     return tensors

@@ -15,6 +15,7 @@ from inference.onnx.memory import CudaMemory, HostMemory, Memory
 from inference.onnx.provider import Provider
 from inference.onnx.runner import OnnxRunner
 from inference.onnx.sharing import can_share
+from inference.quoted import printable
 from inference.types import ModelFileError
 
 logger = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ def load_runner(
         raise
     except Exception as error:  # onnxruntime's own exceptions have no common base below this one
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ModelFileError(f"{graph} cannot be run: {reason[:300]}") from error
+        raise ModelFileError(f"{graph} cannot be run: {printable(reason, 300)}") from error
 
 
 def _load_on_cuda(load: Callable[[bool], OnnxRunner]) -> OnnxRunner:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from common.settings import PrecisionChoice, Settings
+from inference.quoted import quoted
 from service.models.models_file import read_models_file
 
 
@@ -28,7 +29,7 @@ class ModelSpec:
 
     def fault(self, reason: str) -> str:
         """One sentence about a source that cannot be served; the reason is a clause."""
-        return f"{self.setting} is {self.source or 'default'!r}, but {reason}."
+        return f"{self.setting} is {quoted(self.source or 'default', 300)}, but {reason}."
 
 
 def specs_of(settings: Settings) -> tuple[ModelSpec, ...]:

@@ -152,6 +152,10 @@ def test_of_several_declared_templates_the_default_one_is_taken(directory: Path)
         (lambda d: d["model"]["decoder"].update(filename="../x.onnx"), "model.decoder.filename does not name a file"),
         (lambda d: d["model"]["decoder"].update(filename="/x.onnx"), "model.decoder.filename does not name a file"),
         (lambda d: d["model"]["decoder"].update(filename=""), "model.decoder.filename does not name a file"),
+        (lambda d: d["model"]["decoder"].update(filename="a\n\x1b[31m"), "model.decoder.filename does not name a file"),
+        (lambda d: d["model"]["decoder"].update(filename="n" * 999), "model.decoder.filename does not name a file"),
+        (lambda d: d["model"]["decoder"]["inputs"].update({"a\n\x1b[31m": 1}), r"inputs.a\n\x1b[31m is not a string"),
+        (lambda d: d["model"]["decoder"]["inputs"].update({"n" * 5000: 1}), "is not a string"),
         (lambda d: d["model"]["decoder"]["inputs"].pop("input_ids"), "model.decoder.inputs.input_ids is missing"),
         (lambda d: d["model"]["decoder"]["inputs"].update(other=1), "model.decoder.inputs.other is not a string"),
         (lambda d: d["model"]["decoder"]["inputs"].update(past_key_names="p"), "does not have one %d"),
@@ -166,6 +170,8 @@ def test_a_wrong_key_is_named_with_its_file(directory: Path, change: Edit, probl
         ModelDirectory.open(directory)
     assert str(caught.value).startswith(f"{directory / 'genai_config.json'}: ")
     assert problem in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < len(str(directory)) + 200
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "chat_template.jinja"])
@@ -184,6 +190,7 @@ def test_a_missing_file_is_named(directory: Path, name: str) -> None:
         ("genai_config.json", b"[]", "does not hold a JSON object"),
         ("tokenizer.json", b"{}", "is not a tokenizer.json that can be read"),
         ("chat_template.jinja", b"{% if %}", "The chat template is broken in line 1"),
+        ("chat_template.jinja", b"{% " + b"n" * 5000 + b" %}", "The chat template is broken in line 1"),
         ("chat_template.jinja", b"\xff", "is not text that can be read"),
     ],
 )
@@ -193,6 +200,7 @@ def test_a_broken_file_is_named(directory: Path, name: str, content: bytes, prob
         ModelDirectory.open(directory)
     assert str(caught.value).startswith(str(directory / name))
     assert problem in str(caught.value)
+    assert len(str(caught.value)) < len(str(directory)) + 400
 
 
 def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(directory: Path) -> None:

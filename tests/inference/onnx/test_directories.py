@@ -108,6 +108,14 @@ def add_input(graph: Any) -> None:
     graph.input.append(helper.make_tensor_value_info("pixel_values", TensorProto.FLOAT, [1, 3]))
 
 
+def name_hostilely(graph: Any) -> None:
+    graph.input.append(helper.make_tensor_value_info("a\n\x1b[31m" + "n" * 5000, TensorProto.FLOAT, [1, 3]))
+
+
+def call_hostilely(graph: Any) -> None:
+    graph.node[0].op_type = "a\x1b[31m" + "n" * 5000
+
+
 def drop_present(graph: Any) -> None:
     del graph.output[1]
 
@@ -117,10 +125,12 @@ def drop_present(graph: Any) -> None:
     [
         (
             add_input,
-            "The graph has the input pixel_values, which is not supported; supported are input_ids, attention",
+            "The graph has the input 'pixel_values', which is not supported; supported are input_ids, attention",
         ),
         (drop_present, "The graph lacks a cache for the values of layer 0"),
         (spoil_type, "cannot be run: "),
+        (name_hostilely, "The graph has the input 'a\\n\\x1b[31mnnn"),
+        (call_hostilely, "cannot be run: "),
     ],
 )
 def test_a_graph_that_declares_something_else_is_refused(
@@ -135,9 +145,11 @@ def test_a_graph_that_declares_something_else_is_refused(
         load_runner(path, CONFIG, choose_provider("cpu"), threads=1, slots=2, context=16)
     assert str(caught.value).startswith(f"{path}")
     assert problem in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < len(str(path)) + 500
 
 
 def test_a_graph_with_embeddings_for_input_is_refused(tmp_path: Path) -> None:
     save_tiny_decoder(tmp_path / "model.onnx", Form(renamed={"input_ids": "inputs_embeds"}))
-    with pytest.raises(ModelFileError, match="the input inputs_embeds, which is not supported"):
+    with pytest.raises(ModelFileError, match="the input 'inputs_embeds', which is not supported"):
         load_runner(tmp_path / "model.onnx", CONFIG, choose_provider("cpu"), threads=1, slots=2, context=16)

@@ -132,7 +132,7 @@ def test_a_graph_that_is_no_decoder_is_refused(graph: Path) -> None:
     double = helper.make_graph([add], "double", [value], [output])
     model = helper.make_model(double, ir_version=10, opset_imports=opsets)
     graph.write_bytes(model.SerializeToString())
-    with pytest.raises(ModelFileError, match=f"^{graph}: The graph has the input x, which is not supported"):
+    with pytest.raises(ModelFileError, match=f"^{graph}: The graph has the input 'x', which is not supported"):
         attempt(graph)
 
 

@@ -73,8 +73,18 @@ def test_a_later_model_waits_until_it_is_asked_for_unless_it_says_otherwise(file
         ('[models.a]\nsource = "x"\nprecision = "int3"', "precision is 'int3', but must be one of auto, int4, "),
         ('[models.a]\nsource = "x"\nat_start = "no"', "at_start is 'no', but must be true or false."),
         ('[models.a]\nsource = "x"\nsource_ = "y"', "source_ is not a key; there are source, precision, context, "),
-        ('[models."a b"]\nsource = "x"', "[models.a b]: a name has 1 to 128 letters, digits or any of . _ : / @ + -."),
+        (
+            '[models."a b"]\nsource = "x"',
+            "[models.'a b']: a name has 1 to 128 letters, digits or any of . _ : / @ + -.",
+        ),
         ('[models.default]\nsource = "x"', "default stands for the first model of the file and cannot be a name."),
+        ('[models.qwen2.5]\nsource = "x"', "[models.qwen2]: a name with a dot is put in quotes: [models.'qwen2.5']."),
+        ('[models.a.b.c]\nsource = "x"', "[models.a]: a name with a dot is put in quotes: [models.'a.b.c']."),
+        (
+            '[models.a]\nsource = "x"\n[models.a.5]\nsource = "y"',
+            "[models.a]: a name with a dot is put in quotes: [models.'a.5'].",
+        ),
+        ("a = " + "[" * 100_000, "is not TOML: "),
     ],
 )
 def test_what_is_wrong_in_the_file_is_one_sentence(file: Path, text: str, told: str) -> None:
@@ -84,6 +94,33 @@ def test_what_is_wrong_in_the_file_is_one_sentence(file: Path, text: str, told: 
     assert str(caught.value).startswith(f"ANSWERD_MODELS_FILE: {file}")
     assert told in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("hostile", [r"a\nb\u001b[31mc\u202e", "n" * 100_000], ids=["control", "long"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[models."{}"]\nsource = "x"',
+        '[models.a."{}"]\nsource = "x"',
+        '[models.a]\nsource = "x"\n"{}" = 1',
+        '[models.a]\nsource = "x"\nprecision = "{}"',
+        '[models.a]\nsource = ["{}"]',
+        '["{0}"]\n["{0}"]',
+    ],
+)
+def test_text_of_the_file_is_shown_harmless_and_short(file: Path, text: str, hostile: str) -> None:
+    file.write_text(text.format(hostile))
+    with pytest.raises(SettingsError) as caught:
+        specs_of(Settings(models_file=file))
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < len(str(file)) + 500
+
+
+def test_a_source_is_shown_harmless_and_short() -> None:
+    for source in ("a\nb\x1b[31m", "n" * 100_000):
+        [spec] = specs_of(Settings(model=source))
+        assert spec.fault("it is red").isprintable()
+        assert len(spec.fault("it is red")) < 500
 
 
 def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path, file: Path) -> None:
