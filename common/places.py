@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+_SHOWN = 80  # characters of what a file or a variable says
+
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
     return _base(environ, "XDG_CACHE_HOME", ".cache") / "answerd"
@@ -12,6 +14,15 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
 
 def store_url(environ: Mapping[str, str]) -> str:
     return f"sqlite:///{_base(environ, 'XDG_DATA_HOME', '.local/share') / 'answerd' / 'answerd.db'}"
+
+
+def with_home(path: Path) -> Path:
+    """The path with a home directory in the place of its `~` or `~user`. Raises LookupError, a clause, if there is
+    none."""
+    try:
+        return path.expanduser()
+    except (RuntimeError, ValueError):  # of pathlib, for a user that the system does not know or that cannot be
+        raise LookupError(f"{path.parts[0][:_SHOWN]!r} is nobody's home directory here") from None
 
 
 def _base(environ: Mapping[str, str], variable: str, below_home: str) -> Path:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from common.arguments import Names, SettingsError, collect
 from common.describe import SettingRow, help_text, rows_of, sentence_of
-from common.places import cache_folder, store_url
+from common.places import cache_folder, store_url, with_home
 
 __all__ = ["SettingRow", "Settings", "SettingsError", "load_settings", "settings_table"]
 
@@ -192,7 +192,10 @@ class Settings(BaseModel):
     @field_validator("cache_dir", "api_keys_file", "models_file")
     @classmethod
     def _with_home(cls, path: Path | None) -> Path | None:
-        return path and path.expanduser()
+        try:
+            return path and with_home(path)
+        except LookupError as error:
+            raise ValueError(f"a path, and {error}") from None
 
     @field_validator("cors_origins", mode="before")
     @classmethod

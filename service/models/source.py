@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from common.places import with_home
 from inference.gguf.packaged import packaged_model
 from inference.types import ModelFileError
 from service.models.hub.errors import HubError
@@ -46,7 +47,10 @@ def check_source(spec: ModelSpec) -> None:
 
 
 def _local(spec: ModelSpec, source: str) -> Path:
-    path = Path(source).expanduser()
+    try:
+        path = with_home(Path(source))
+    except LookupError as error:
+        raise ModelFileError(spec.fault(str(error))) from None
     if path.is_dir() or path.is_file():
         return path
     raise ModelFileError(spec.fault("there is no such file or directory"))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from common.places import with_home
 from service.store.errors import (
     ParentNotFound,
     RecordExists,
@@ -51,4 +52,7 @@ def _path_of(url: str) -> Path:
     path = url.removeprefix(SCHEME)
     if path in (url, ""):
         raise StoreError(f"The store {url!r} is not of the form sqlite:///PATH.")
-    return Path(path).expanduser().absolute()
+    try:
+        return with_home(Path(path)).absolute()
+    except LookupError as error:
+        raise StoreError(f"ANSWERD_STORE is {url!r}, but {error}.") from None

@@ -67,6 +67,13 @@ def test_the_xdg_folders_are_used_when_they_are_absolute() -> None:
     assert settings.store == "sqlite:////home/ada/.local/share/answerd/answerd.db"
 
 
+@pytest.mark.parametrize("variable", ["ANSWERD_CACHE_DIR", "ANSWERD_MODELS_FILE", "ANSWERD_API_KEYS_FILE"])
+def test_the_home_of_a_user_that_there_is_not_is_refused_by_name(variable: str) -> None:
+    assert refusal(**{variable: "~nobody-here/x"}) == (
+        f"{variable} is '~nobody-here/x', but must be a path, and '~nobody-here' is nobody's home directory here."
+    )
+
+
 def test_variables_and_flags_of_the_same_name_mean_the_same() -> None:
     by_variable = load_settings([], {"ANSWERD_HTTP_PORT": "9000", "ANSWERD_MODEL": "m.gguf"})
     by_flag = load_settings(["--http-port", "9000", "--model=m.gguf"], {})

@@ -39,6 +39,24 @@ def test_a_path_to_nothing_is_refused_by_name() -> None:
     assert str(caught.value) == sentence
 
 
+@pytest.mark.parametrize(
+    ("source", "user"), [("~nobody-here/m.gguf", "~nobody-here"), ("~\0\n/m", r"~\x00\n"), ("~" + "n" * 999, "~nnn")]
+)
+def test_the_home_of_a_user_that_there_is_not_is_refused_in_one_sentence(source: str, user: str) -> None:
+    with pytest.raises(ModelFileError) as caught:
+        check_source(replace(a_spec(), source=source))
+    assert str(caught.value).startswith("ANSWERD_MODEL is '~")
+    assert f"but '{user}" in str(caught.value)
+    assert str(caught.value).endswith("is nobody's home directory here.")
+    assert str(caught.value).isprintable()
+
+
+def test_a_home_directory_is_put_in_for_its_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "model.gguf").write_bytes(b"")
+    assert find_model(replace(a_spec(), source="~/model.gguf"), nothing) == tmp_path / "model.gguf"
+
+
 def test_a_name_of_the_hub_is_given_to_whoever_fetches(tmp_path: Path) -> None:
     spec = replace(a_spec(), source="hf:owner/name:model.gguf")
     asked: list[HubName] = []

@@ -76,6 +76,14 @@ async def test_another_kind_of_url_is_refused(url: str) -> None:
         await open_store(url, Bounds())
 
 
+async def test_the_home_of_a_user_that_there_is_not_is_refused_by_name() -> None:
+    with pytest.raises(StoreError) as caught:
+        await open_store("sqlite:///~nobody-here/a.db", Bounds())
+    assert str(caught.value) == (
+        "ANSWERD_STORE is 'sqlite:///~nobody-here/a.db', but '~nobody-here' is nobody's home directory here."
+    )
+
+
 async def test_records_are_there_after_a_restart(tmp_path: Path, clock: FakeClock) -> None:
     await filled(tmp_path / "answerd.db", clock, turns=2)
     store = await SqliteStore.open(tmp_path / "answerd.db", Bounds(), clock)
