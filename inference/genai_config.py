@@ -10,9 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from inference.json_object import JsonObject
+from inference.types import Precision
 
 FILE_NAME = "genai_config.json"
 _SECTION = "answerd"  # what the layout has no place for
+# What onnxruntime-genai's folders are named after; genai_config.json itself has no place for it.
+_MARKS: dict[Precision, tuple[str, ...]] = {
+    "int4": ("int4", "q4"),
+    "int8": ("int8", "q8"),
+    "float16": ("fp16", "float16"),
+    "float32": ("fp32", "float32"),
+}
 _LONGEST_FILE_NAME = 255  # in characters; file systems take no more
 
 
@@ -59,6 +67,11 @@ class ModelConfig:
     own_attention: bool = False
     uniform: bool = False
     created: int = 0
+
+
+def precisions_named(folder: str) -> frozenset[Precision]:
+    """What the name of a folder says of the graph in it; mostly one or none."""
+    return frozenset(precision for precision, marks in _MARKS.items() if any(mark in folder.lower() for mark in marks))
 
 
 def write_genai_config(directory: Path, config: ModelConfig) -> None:

@@ -4,10 +4,10 @@ Knows the two layouts that are published (onnxruntime-genai's and Optimum's). Do
 or how the directory was made.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from inference import genai_config, optimum_config
 from inference.chat import ChatTemplate, TemplateError
@@ -85,8 +85,7 @@ def precisions_for(setting: Precision | Literal["auto"], *, is_cuda: bool) -> tu
 def _config(path: Path, precisions: Sequence[Precision], name: str | None) -> ModelConfig:
     if (path / genai_config.FILE_NAME).exists():
         config = genai_config.read_genai_config(path, name)
-        if config.precision and config.precision not in precisions:
-            raise ModelFileError(f"{path} holds a {config.precision} graph, not {' or '.join(precisions)}.")
+        _check_precision(path, config, precisions, name)
         return config
     if (path / optimum_config.FILE_NAME).exists():
         return optimum_config.read_optimum_config(path, precisions, name)
@@ -94,6 +93,24 @@ def _config(path: Path, precisions: Sequence[Precision], name: str | None) -> Mo
         f"{path} is no model directory: it has neither {genai_config.FILE_NAME} (onnxruntime-genai's layout)"
         f" nor {optimum_config.FILE_NAME} with onnx/model*.onnx (Optimum's)."
     )
+
+
+def _check_precision(path: Path, config: ModelConfig, precisions: Sequence[Precision], name: str | None) -> None:
+    """Of this layout a directory has one graph, and only answerd's own say of what precision it is."""
+    wanted = " or ".join(precisions)
+    held = {config.precision} if config.precision else _precisions_called(path.name, name or "", path.parent.name)
+    if not held and len(precisions) < len(get_args(Precision)):
+        raise ModelFileError(
+            f"{path} does not say which precision its graph has, so {wanted} cannot be promised: with the"
+            " precision auto it is served as it is."
+        )
+    if held and held.isdisjoint(precisions):
+        raise ModelFileError(f"The graph in {path} is {' or '.join(sorted(held))}, not {wanted}.")
+
+
+def _precisions_called(*names: str) -> Set[str]:
+    """What the first of the names that says anything says."""
+    return next((held for name in names if (held := genai_config.precisions_named(name))), frozenset())
 
 
 def _with_turn_end(config: ModelConfig, tokenizer: Tokenizer, declared: Mapping[str, Any]) -> ModelConfig:

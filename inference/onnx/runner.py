@@ -62,6 +62,11 @@ class OnnxRunner:
     def vocab_size(self) -> int:
         return self._graph.vocab_size
 
+    @property
+    def number_size(self) -> int:
+        """The bytes of one number of the cache."""
+        return self._graph.cache_dtype.itemsize
+
     def prefill(self, slot: int, tokens: Sequence[int], start: int, rows: int) -> Logits:
         assert 0 <= rows <= len(tokens), rows
         self._check(slot, start + len(tokens))

@@ -34,18 +34,19 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 def ensure_tried(
     graph: Path, config: ModelConfig, provider: Provider, cache: Path, operators: Path | None = None
-) -> None:
+) -> int:
     """Tries a graph unless the same files were tried before; `cache` remembers. Raises ModelFileError.
 
-    operators: as `load_runner` takes them.
+    operators: as `load_runner` takes them. Gives what `try_graph` does.
     """
     mark = cache / "tried" / _digest(graph, provider, operators)
-    if mark.exists():
-        return
-    try_graph(graph, config, provider, operators=operators)
+    with suppress(OSError, ValueError):
+        return int(mark.read_text(encoding="ascii"))
+    number_size = try_graph(graph, config, provider, operators=operators)
     with suppress(OSError):  # then it is tried again the next time
         mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.touch()
+        mark.write_text(str(number_size), encoding="ascii")
+    return number_size
 
 
 def try_graph(
@@ -55,8 +56,9 @@ def try_graph(
     seconds: float | None = None,
     memory: int | None = None,
     operators: Path | None = None,
-) -> None:
-    """Raises ModelFileError, one sentence that names the file, if the graph does not load and run in another process.
+) -> int:
+    """The bytes of one number of the graph's cache. Raises ModelFileError, one sentence that names the file, if the
+    graph does not load and run in another process.
 
     seconds, memory (bytes of address space, on the CPU only): what it may take; by the size of the files if not given.
     """
@@ -85,10 +87,11 @@ def try_graph(
             else "it is damaged or no model"
         )
         raise ModelFileError(f"{graph} makes ONNX Runtime crash ({_how(ended.returncode)}): {blamed}.")
+    return int(ended.stdout.splitlines()[-1])  # whatever a library has printed before
 
 
 def main() -> int:
-    """Reads the task from standard input; the reason for a refusal goes to standard output."""
+    """Reads the task from standard input; what was found, or the reason for a refusal, goes to standard output."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     graph, config, provider, memory, operators = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by our own process
@@ -99,10 +102,12 @@ def main() -> int:
     from inference.onnx.loading import load_runner
 
     try:
-        load_runner(graph, config, provider, threads=1, slots=2, context=_TOKENS, operators=operators).close()
+        runner = load_runner(graph, config, provider, threads=1, slots=2, context=_TOKENS, operators=operators)
     except ModelFileError as error:
         sys.stdout.write(str(error))
         return REFUSED
+    sys.stdout.write(f"{runner.number_size}\n")
+    runner.close()
     return 0
 
 

@@ -84,9 +84,11 @@ def prepare_model(
         source = ensure_converted(source, settings.cache_dir, precisions[0], converting, kernels=own)
     directory = ModelDirectory.open(source, precisions, name.name if (name := hub_name(spec)) else None)
     kernels.check(directory)
-    need = Need.of(directory, spec, memory())
+    limit = memory()
+    Need.of(directory, spec, limit).check(spec)  # the trial loads the weights, too
+    number_size = ensure_tried(directory.graph_path, directory.config, provider, settings.cache_dir, kernels.operators)
+    need = Need.of(directory, spec, limit, number_size)
     need.check(spec)
-    ensure_tried(directory.graph_path, directory.config, provider, settings.cache_dir, kernels.operators)
     return PreparedModel(need.total(), lambda: _load(spec, settings, directory, provider, kernels, need))
 
 

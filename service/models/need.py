@@ -9,6 +9,8 @@ from inference.types import ModelFileError
 from service.models.memory import cache_size, weights_size
 from service.models.spec import ModelSpec
 
+SMALLEST = 2  # bytes of a number of a cache; some have 4
+
 
 @dataclass(frozen=True)
 class Need:
@@ -20,8 +22,8 @@ class Need:
     limit: int
 
     @classmethod
-    def of(cls, directory: ModelDirectory, spec: ModelSpec, limit: int) -> Need:
-        number_size = 2 if directory.config.precision == "float16" else 4
+    def of(cls, directory: ModelDirectory, spec: ModelSpec, limit: int, number_size: int = SMALLEST) -> Need:
+        """number_size: bytes of one number of the cache; without it this is the least that the model may need."""
         cache = cache_size(directory.config, spec.slots, spec.context, number_size)
         return cls(weights_size(directory.graph_path), cache, cache // (spec.slots + 1), limit)
 

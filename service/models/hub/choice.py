@@ -25,13 +25,6 @@ _LABELS: dict[Precision, tuple[str, ...]] = {
     "float16": (*_HALF, *_FULL, *_EIGHT, *_SIX, *_FOUR),
     "float32": (*_FULL, *_HALF, *_EIGHT, *_SIX, *_FOUR),
 }
-# What onnxruntime-genai's folders are named after.
-_MARKS: dict[Precision, tuple[str, ...]] = {
-    "int4": ("int4", "q4"),
-    "int8": ("int8", "q8"),
-    "float16": ("fp16", "float16"),
-    "float32": ("fp32", "float32"),
-}
 _CPU, _CUDA = ("cpu",), ("cuda", "gpu")
 _OTHER_DEVICES = ("directml", "dml", "webgpu", "npu", "qnn", "openvino", "vitis", "tensorrt", "trt")
 
@@ -112,11 +105,10 @@ def _best_folder(folders: Sequence[str], precisions: Sequence[Precision], is_cud
     foreign = (*_OTHER_DEVICES, *(_CPU if is_cuda else _CUDA))
     own = [folder for folder in folders if not any(mark in folder.lower() for mark in foreign)]
     for precision in precisions:
-        fitting = [folder for folder in own if any(mark in folder.lower() for mark in _MARKS[precision])]
+        fitting = [folder for folder in own if precision in genai_config.precisions_named(folder)]
         if fitting:
             return _only(fitting)
-    every = [mark for marks in _MARKS.values() for mark in marks]
-    silent = [folder for folder in own if not any(mark in folder.lower() for mark in every)]
+    silent = [folder for folder in own if not genai_config.precisions_named(folder)]
     return _only(silent or folders)
 
 

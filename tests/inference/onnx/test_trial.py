@@ -74,12 +74,12 @@ def aborting(graph: Any) -> None:
 
 def test_a_graph_that_works_passes_and_is_tried_once(graph: Path, tmp_path: Path) -> None:
     config = ModelDirectory.open(graph.parent).config
-    ensure_tried(graph, config, ON_CPU, tmp_path / "cache")
+    assert ensure_tried(graph, config, ON_CPU, tmp_path / "cache") == 4, "bytes of a number of the cache"
     times = graph.stat().st_atime_ns, graph.stat().st_mtime_ns
     content = graph.read_bytes()
     graph.write_bytes(b"x" * len(content))
     os.utime(graph, ns=times)
-    ensure_tried(graph, config, ON_CPU, tmp_path / "cache")
+    assert ensure_tried(graph, config, ON_CPU, tmp_path / "cache") == 4
     graph.write_bytes(b"x" * len(content))
     with pytest.raises(ModelFileError):
         ensure_tried(graph, config, ON_CPU, tmp_path / "cache")
