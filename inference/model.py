@@ -4,7 +4,7 @@ Knows the two layouts that are published (onnxruntime-genai's and Optimum's). Do
 or how the directory was made.
 """
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Container, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -13,7 +13,7 @@ from inference import genai_config, optimum_config
 from inference.chat import ChatTemplate, TemplateError
 from inference.genai_config import GraphNames, ModelConfig, write_genai_config
 from inference.json_object import JsonObject
-from inference.quoted import printable
+from inference.quoted import printable, quoted
 from inference.tokenizer import Tokenizer
 from inference.types import ModelFileError, Precision
 
@@ -59,14 +59,20 @@ class ModelDirectory:
         if not graph.is_file():
             raise ModelFileError(f"{graph} is missing.")
         config = replace(config, created=config.created or int(graph.stat().st_mtime))
-        tokenizer = Tokenizer.open(path / TOKENIZER_FILE)
-        if tokenizer.vocab_size > config.vocab_size:
-            raise ModelFileError(
-                f"{path / TOKENIZER_FILE} has {tokenizer.vocab_size} tokens, the model only {config.vocab_size}."
-            )
+        tokenizer = Tokenizer.open(path / TOKENIZER_FILE, config.vocab_size)
+        _check_ids(path, tokenizer, config.vocab_size, "vocab_size is")
         declared = _declared(path)
         config = _with_turn_end(config, tokenizer, declared)
         return cls(path, config, tokenizer, _template(path, config, tokenizer, declared))
+
+    def token_bytes(self, ids: int, shown: Container[str] = ()) -> list[bytes]:
+        """What each of the ids that the graph has logits for adds to a text. shown: as the tokenizer takes it.
+
+        Raises ModelFileError for a tokenizer with ids beyond, before it makes anything of their size.
+        """
+        _check_ids(self.path, self.tokenizer, ids, f"the logits of {self.config.graph.file_name} are")
+        table = self.tokenizer.token_bytes(shown)
+        return table + [b""] * (ids - len(table))
 
     @property
     def graph_path(self) -> Path:
@@ -113,6 +119,14 @@ def _precisions_called(*names: str) -> Set[str]:
     return next((held for name in names if (held := genai_config.precisions_named(name))), frozenset())
 
 
+def _check_ids(path: Path, tokenizer: Tokenizer, ids: int, counted: str) -> None:
+    if tokenizer.vocab_size > ids:
+        raise ModelFileError(
+            f"{path / TOKENIZER_FILE} has the token id {tokenizer.vocab_size - 1}, but {counted} {ids}: put the"
+            " tokenizer.json of this very model beside its graph."
+        )
+
+
 def _with_turn_end(config: ModelConfig, tokenizer: Tokenizer, declared: Mapping[str, Any]) -> ModelConfig:
     """The token that closes a turn of the template ends an answer, too, where other files forget to say so."""
     end = tokenizer.special_tokens.get(_content(declared.get("eos_token")))
@@ -121,6 +135,11 @@ def _with_turn_end(config: ModelConfig, tokenizer: Tokenizer, declared: Mapping[
 
 def _template(path: Path, config: ModelConfig, tokenizer: Tokenizer, declared: Mapping[str, Any]) -> ChatTemplate:
     file, source = _template_source(path, declared)
+    if unknown := [token for token in tokenizer.left_out if token and token in source]:
+        raise ModelFileError(
+            f"{file} writes {quoted(unknown[0])}, but its id is beyond the model's {config.vocab_size}: it was made for"
+            " another model."
+        )
     try:
         return ChatTemplate(
             source,

@@ -5,7 +5,7 @@ Does not know chat templates, models, or how bytes become text again.
 """
 
 import json
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +21,17 @@ _SENTENCEPIECE_SPACE = "\u2581"
 class Tokenizer:
     """One model's tokenizer; threads share it without waiting for each other."""
 
-    def __init__(self, tokenizer: tokenizers.Tokenizer) -> None:
-        """Takes the tokenizer over."""
+    def __init__(self, tokenizer: tokenizers.Tokenizer, left_out: Collection[str] = ()) -> None:
+        """Takes the tokenizer over. left_out: tokens of the file that it no longer has."""
+        self.left_out = left_out
         # The file may say how its author's batches were cut and filled up; a prompt is taken as it is.
         tokenizer.no_truncation()
         tokenizer.no_padding()
         self._tokenizer = tokenizer
         # Whether special tokens are recognised is a state of a tokenizer, not an argument of encode, and a state that
         # changes would need a lock: so there are two.
-        self._plain = _without_control(tokenizer)
+        self._plain = _copy(tokenizer, tokenizer.get_added_tokens_decoder())
+        self._plain.encode_special_tokens = True
         added = tokenizer.get_added_tokens_decoder()
         self._special = {token.content: index for index, token in added.items() if token.special}
         self._rstrip = tuple(token.content for token in added.values() if token.special and token.rstrip)
@@ -39,12 +41,21 @@ class Tokenizer:
         self.vocab_size = max(ids.values(), default=-1) + 1
 
     @classmethod
-    def open(cls, path: Path) -> "Tokenizer":
-        """Load a `tokenizer.json` (0.2 s for 49152 tokens). Raises ModelFileError if it is missing or broken."""
+    def open(cls, path: Path, ids: int | None = None) -> "Tokenizer":
+        """Load a `tokenizer.json` (0.2 s for 49152 tokens). Raises ModelFileError if it is missing or broken.
+
+        ids: how many the model knows. Added tokens beyond, which it can neither read nor say, are left out: Gemma 3 has
+        one for images.
+        """
         if not path.is_file():
             raise ModelFileError(f"{path} is missing.")
         try:
-            return cls(tokenizers.Tokenizer.from_file(str(path)))
+            tokenizer = tokenizers.Tokenizer.from_file(str(path))
+            added = tokenizer.get_added_tokens_decoder()
+            known = {index: token for index, token in added.items() if ids is None or index < ids}
+            if len(known) == len(added):
+                return cls(tokenizer)
+            return cls(_copy(tokenizer, known), [added[index].content for index in sorted(added.keys() - known.keys())])
         except Exception as error:  # tokenizers raises bare Exception
             raise ModelFileError(
                 f"{path} is not a tokenizer.json that can be read: {printable(str(error), 300)}."
@@ -110,19 +121,16 @@ class Tokenizer:
                 yield index, token
 
 
-def _without_control(tokenizer: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
-    """The same tokenizer, to which special tokens are plain text; the two share vocabulary and merges (1 ms)."""
-    plain = tokenizers.Tokenizer(tokenizer.model)
-    if tokenizer.normalizer is not None:
-        plain.normalizer = tokenizer.normalizer
-    if tokenizer.pre_tokenizer is not None:
-        plain.pre_tokenizer = tokenizer.pre_tokenizer
-    added = tokenizer.get_added_tokens_decoder()
+def _copy(tokenizer: tokenizers.Tokenizer, added: Mapping[int, tokenizers.AddedToken]) -> tokenizers.Tokenizer:
+    """The same tokenizer with these of its added tokens; the two share vocabulary and merges (1 ms)."""
+    copy = tokenizers.Tokenizer(tokenizer.model)
+    for part in ("normalizer", "pre_tokenizer", "decoder"):
+        if (value := getattr(tokenizer, part)) is not None:
+            setattr(copy, part, value)
     for _, token in sorted(added.items()):
-        (plain.add_special_tokens if token.special else plain.add_tokens)([token])
-    assert plain.get_added_tokens_decoder().keys() == added.keys(), "a token that is added again gets the same id"
-    plain.encode_special_tokens = True
-    return plain
+        (copy.add_special_tokens if token.special else copy.add_tokens)([token])
+    assert copy.get_added_tokens_decoder().keys() == added.keys(), "a token that is added again gets the same id"
+    return copy
 
 
 def _is_byte_level(tokenizer: tokenizers.Tokenizer) -> bool:

@@ -14,6 +14,7 @@ from inference.model import ModelDirectory, precisions_for
 from inference.options import DEFAULTS, EngineOptions
 from inference.runner import Runner
 from inference.stream import AsyncEngine
+from inference.types import ModelFileError
 from service.models.grammars import Grammars
 from service.models.hub.fetch import Fetcher
 from service.models.kernels import Kernels
@@ -110,8 +111,11 @@ def _load(
         )
     except MemoryError:
         raise no_room(spec) from None
-    token_bytes = directory.tokenizer.token_bytes(shown=TAGS)
-    token_bytes += [b""] * (runner.vocab_size - len(token_bytes))
+    try:
+        token_bytes = directory.token_bytes(runner.vocab_size, shown=TAGS)
+    except ModelFileError:
+        runner.close()
+        raise
     why = f"{provider.name.removesuffix('ExecutionProvider')} ({provider.reason}){kernels.clause(directory)}"
     # On a device there is nothing to measure here; the file is what it holds.
     weights = need.weights if provider.is_cuda else max(resident() - before, 0)
