@@ -9,6 +9,7 @@ import pytest
 
 from inference.grammar.compiler import GrammarCompiler
 from inference.grammar.errors import GrammarError
+from inference.grammar.grammar import Grammar, GrammarKind
 from tests.inference.grammar.answers import answer, takes
 from tests.inference.grammar.collection.suite import REFUSED, SUITE, is_valid, refusals
 
@@ -33,6 +34,27 @@ def test_what_is_refused_of_it_and_why_is_written_down(compiler: GrammarCompiler
     if os.environ.get("REWRITE_GOLDEN") == "1":
         REFUSED.write_text(written, encoding="utf-8")
     assert written == REFUSED.read_text(encoding="utf-8")
+
+
+def formats() -> list[str]:
+    """Those of the collection that are not refused."""
+    refused = refusals()
+    return [entry.schema["format"] for entry in SUITE if entry.place.endswith(" format") and entry.place not in refused]
+
+
+def test_every_format_that_is_taken_is_checked() -> None:
+    assert set(formats()) >= {"hostname", "uri", "duration", "email", "date-time"}
+    assert [format for format in formats() if is_valid({"format": format}, '"no \\u0000 such"')] == []
+
+
+@pytest.mark.parametrize("format", formats())
+def test_every_string_that_is_to_have_a_format_has_it(compiler: GrammarCompiler, format: str) -> None:
+    schema = {"type": "string", "format": format}
+    first = compiler.compile(Grammar(GrammarKind.JSON_SCHEMA, json.dumps(schema)))
+    texts = [answer(first.fork(), seed, temperature=seed % 3, longest=600) for seed in range(60)]
+    ended = [text for text in texts if text is not None]
+    assert len(ended) > 20
+    assert [text for text in ended if not is_valid(schema, text)] == []
 
 
 @pytest.mark.parametrize("seeds", [3, pytest.param(300, marks=pytest.mark.slow)], ids=["brief", "long"])

@@ -11,6 +11,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from inference.grammar.grammar import Grammar, GrammarKind
+from tests.support.formats import FORMATS
 
 HERE = Path(__file__).parent
 REFUSED = HERE / "refused.txt"
@@ -42,7 +43,7 @@ def is_valid(schema: Any, text: str) -> bool:
     """Whether it is JSON that keeps to the schema. Decimal fractions are exact: 4739155.1 is a multiple of 0.0001."""
     with localcontext(prec=2000):
         schema = json.loads(json.dumps(schema), parse_float=_number)
-        validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+        validator = Draft202012Validator(schema, format_checker=FORMATS)
         return validator.is_valid(json.loads(text, parse_float=_number))
 
 
