@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
+import httpx2
 import pytest
 from google.protobuf.json_format import ParseDict
 
@@ -19,14 +21,18 @@ from tests.support.server import Server
 
 SCHEMA = {"type": "object", "properties": {"a": {"enum": [1, 2]}}, "required": ["a"], "additionalProperties": False}
 TEXT = json.dumps(SCHEMA)
+ROOM = 128
 ENDS = ("0", "2")  # tokens of the model that end an answer
 
 
-def fault_of(api: Api, entry: Entry, temperature: float) -> str | None:
-    """What is wrong with how a schema of the collection is answered or refused."""
+def reply_to(api: Api, entry: Entry, temperature: float) -> httpx2.Response:
     format = {"type": "json_schema", "name": "a", "schema": entry.schema, "strict": True}
-    body = {"input": "Fill it in.", "text": {"format": format}, "temperature": temperature, "max_output_tokens": 48}
-    reply = api.http.post("/v1/responses", json=body)
+    body = {"input": "Fill it in.", "text": {"format": format}, "temperature": temperature, "max_output_tokens": ROOM}
+    return api.http.post("/v1/responses", json=body)
+
+
+def fault_of(entry: Entry, reply: httpx2.Response) -> str | None:
+    """What is wrong with how a schema of the collection is answered or refused."""
     reason = refusals().get(entry.place)
     if reason is not None:
         error = reply.json()["error"]
@@ -39,14 +45,19 @@ def fault_of(api: Api, entry: Entry, temperature: float) -> str | None:
 
 
 @pytest.mark.parametrize(
-    "step", [40, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])], ids=["brief", "whole"]
+    "step", [11, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])], ids=["brief", "whole"]
 )
 def test_a_collection_of_schemas_is_answered_validly_or_refused_for_the_reason_that_is_written_down(
     api: Api, step: int
 ) -> None:
+    """Measured: of the whole collection 0.68 of the answers come to their end, of each eleventh schema 0.83."""
+    entries = SUITE[::step]
     with ThreadPoolExecutor(8) as threads:
-        asked = [threads.submit(fault_of, api, entry, place % 3) for place, entry in enumerate(SUITE[::step])]
-    assert [fault for each in asked if (fault := each.result()) is not None] == []
+        replies = list(threads.map(reply_to, itertools.repeat(api), entries, itertools.cycle(range(3))))
+    faults = [fault_of(entry, reply) for entry, reply in zip(entries, replies, strict=True)]
+    assert [fault for fault in faults if fault is not None] == []
+    ends = [reply.json()["status"] for reply in replies if reply.status_code == 200]
+    assert ends.count("completed") > 0.5 * len(ends) >= 5, "an answer that is cut off shows nothing"
 
 
 def nested(depth: int) -> dict[str, Any]:

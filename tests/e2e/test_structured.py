@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from tests.e2e.api import Api
+from tests.support.formats import FORMATS
 
 PERSON = {
     "type": "object",
@@ -34,7 +36,7 @@ def test_an_answer_is_valid_at_any_temperature(api: Api, temperature: float) -> 
             input=QUESTION, temperature=temperature, seed=seed, max_output_tokens=ROOM, text={"format": FORMAT}
         )
         assert response["status"] == "completed"
-        Draft202012Validator(PERSON).validate(json.loads(response["output_text"]))
+        Draft202012Validator(PERSON, format_checker=FORMATS).validate(json.loads(response["output_text"]))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,7 @@ def test_an_answer_is_valid_at_any_temperature(api: Api, temperature: float) -> 
 )
 def test_every_spelling_of_a_schema_is_enforced(api: Api, body: dict[str, Any]) -> None:
     response = api.create(input=QUESTION, max_output_tokens=ROOM, **body)
-    Draft202012Validator(PERSON).validate(json.loads(response["output_text"]))
+    Draft202012Validator(PERSON, format_checker=FORMATS).validate(json.loads(response["output_text"]))
 
 
 @pytest.mark.parametrize(
@@ -80,9 +82,19 @@ def test_the_format_is_echoed_with_its_real_schema(api: Api, strict: bool | None
 
 
 def test_an_answer_in_json_without_a_schema_is_an_object(api: Api) -> None:
-    response = api.create(input=QUESTION, max_output_tokens=ROOM, response_format={"type": "json_object"})
-    assert response["text"] == {"format": {"type": "json_object"}}
-    assert response["status"] == "incomplete" or isinstance(json.loads(response["output_text"]), dict)
+    """Measured: 7 of these 8 come to their end within their budget."""
+
+    def ask(temperature: float, seed: int) -> dict[str, Any]:
+        sampling = {"temperature": temperature, "seed": seed, "max_output_tokens": ROOM}
+        return api.create(input=QUESTION, response_format={"type": "json_object"}, **sampling)
+
+    with ThreadPoolExecutor(8) as threads:
+        responses = list(threads.map(ask, [0.5] * 4 + [1] * 4, [0, 1, 2, 3] * 2))
+    assert {response["output_text"][0] for response in responses} == {"{"}
+    assert [response["text"] for response in responses] == [{"format": {"type": "json_object"}}] * 8
+    ended = [json.loads(each["output_text"]) for each in responses if each["status"] == "completed"]
+    assert len(ended) >= 4, "an answer that is cut off shows nothing"
+    assert {type(value) for value in ended} == {dict}
 
 
 def test_what_its_budget_cuts_off_is_incomplete(api: Api) -> None:
