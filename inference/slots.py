@@ -49,9 +49,10 @@ class SlotTable:
         """The idle slot to give up first: the least recently used one, but for half of all slots, which are spared if
         they are proven (segmented LRU, Karedla et al. 1994). So prompts that come once spare what many share.
 
-        besides: another one, as long as there is any.
+        besides: another one, if there is any.
         """
-        idle = sorted(self.idle(), key=lambda index: (index == besides, self._slots[index].used, index))
+        others = [index for index in self.idle() if index != besides] or self.idle()
+        idle = sorted(others, key=lambda index: (self._slots[index].used, index))
         proven = [index for index in idle if self._slots[index].proven]
         spared = set(proven[max(len(proven) - len(self) // 2, 0) :])
         return next((index for index in idle if index not in spared), idle[0])
