@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from inference.gguf.errors import UnsupportedModelError
+from inference.quoted import quoted
 
 Activation = Literal["silu", "gelu"]
 
@@ -81,6 +82,6 @@ def family_of(architecture: str) -> Family:
     family = FAMILIES.get(architecture)
     if family is None:
         raise UnsupportedModelError(
-            f"The model's architecture {architecture} is not supported; supported are: {', '.join(FAMILIES)}."
+            f"The model's architecture {quoted(architecture)} is not supported; supported are: {', '.join(FAMILIES)}."
         )
     return family

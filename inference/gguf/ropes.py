@@ -12,6 +12,7 @@ from inference.gguf.rope import Float64, Rope, Yarn, plain, yarn, yarn_magnitude
 from inference.gguf.shape import DecoderShape
 from inference.gguf.tensors import Tensors
 from inference.gguf.weights import read_float32
+from inference.quoted import quoted
 from inference.types import ModelFileError
 
 SCALINGS = ("none", "linear", "yarn", "longrope")
@@ -65,7 +66,9 @@ def _scaling(metadata: Metadata) -> tuple[str, float]:
     factor = metadata.number(f"{prefix}.scaling.factor", 0.0) or metadata.number(f"{prefix}.scale_linear", 0.0) or 1.0
     kind = metadata.get(f"{prefix}.scaling.type", str) or "linear"
     if kind not in SCALINGS:
-        raise UnsupportedModelError(f"Rope scaling ({kind}) is not supported; supported are: {', '.join(SCALINGS)}.")
+        raise UnsupportedModelError(
+            f"Rope scaling ({quoted(kind)}) is not supported; supported are: {', '.join(SCALINGS)}."
+        )
     return kind, 1.0 if kind == "none" else factor
 
 

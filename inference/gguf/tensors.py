@@ -9,6 +9,7 @@ from inference.gguf.block_types import SUPPORTED_TYPES
 from inference.gguf.errors import UnsupportedModelError
 from inference.gguf.reader import type_name
 from inference.gguf.shape import DecoderShape
+from inference.quoted import quoted
 from inference.types import ModelFileError
 
 EMBEDDING = "token_embd.weight"
@@ -38,7 +39,7 @@ def check_tensors(shape: DecoderShape, tensors: Tensors) -> None:
         if name.endswith(_IGNORED):
             continue
         if name not in allowed:
-            raise UnsupportedModelError(f"The tensor {name} is not supported in this architecture.")
+            raise UnsupportedModelError(f"The tensor {quoted(name)} is not supported in this architecture.")
         if type_name(tensor) not in SUPPORTED_TYPES:
             raise UnsupportedModelError(
                 f"Tensor {name} has type {type_name(tensor)}, which is not supported; "

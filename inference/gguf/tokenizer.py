@@ -15,6 +15,7 @@ from inference.gguf.errors import UnsupportedModelError
 from inference.gguf.pre_tokenizers import PRE_TOKENIZATIONS
 from inference.gguf.sentencepiece import build_sentencepiece
 from inference.gguf.vocabulary import Vocabulary, read_vocabulary
+from inference.quoted import quoted
 
 
 def write_tokenizer(reader: GGUFReader, path: Path) -> None:
@@ -50,7 +51,7 @@ def _byte_level_bpe(vocabulary: Vocabulary) -> Tokenizer:
     try:
         model = BPE(vocab=ids, merges=merges, ignore_merges=pre.whole_words)
     except Exception as error:  # tokenizers raises bare Exception
-        raise UnsupportedModelError(f"The tokenizer's merges do not fit its tokens: {error}.") from error
+        raise UnsupportedModelError(f"The tokenizer's merges do not fit its tokens: {quoted(str(error))}.") from error
     tokenizer = Tokenizer(model)
     if pre.composed:
         tokenizer.normalizer = normalizers.NFC()
@@ -74,4 +75,4 @@ def _add_tokens(tokenizer: Tokenizer, vocabulary: Vocabulary) -> None:
 
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> str:
-    return f"The {what} {name!r} is not supported (supported: {', '.join(sorted(known))})."
+    return f"The {what} {quoted(name)} is not supported (supported: {', '.join(sorted(known))})."

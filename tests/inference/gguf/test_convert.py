@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,11 @@ SHAPES = {
 }
 
 
-def tiny_gguf(path: Path, **changes: Any) -> Path:
-    """A model of one layer and 320 tokens, as the `gguf` package's own writer writes it; `changes` replace keys."""
+def tiny_gguf(path: Path, add: Callable[[Any], None] = lambda writer: None, /, **changes: Any) -> Path:
+    """A model of one layer and 320 tokens, as the `gguf` package's own writer writes it; `changes` replace keys.
+
+    add: gives the writer more than that, before anything is written.
+    """
     rng = np.random.default_rng(0)
     architecture = changes.pop("architecture", "llama")
     writer = gguf.GGUFWriter(path, architecture)
@@ -65,6 +69,7 @@ def tiny_gguf(path: Path, **changes: Any) -> Path:
         values = rng.standard_normal(shape).astype(np.float32)
         kind = gguf.GGMLQuantizationType.Q8_0 if len(shape) == 2 else gguf.GGMLQuantizationType.F32
         writer.add_tensor(f"{name}.weight", gguf.quantize(values, kind), raw_dtype=kind)
+    add(writer)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -137,8 +142,8 @@ def test_an_error_in_the_middle_removes_what_was_written(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"architecture": "rwkv7"}, "architecture rwkv7"),
-        ({"rope.scaling.type": "dynamic"}, "Rope scaling \\(dynamic\\)"),
+        ({"architecture": "rwkv7"}, "architecture 'rwkv7'"),
+        ({"rope.scaling.type": "dynamic"}, "Rope scaling \\('dynamic'\\)"),
         ({"expert_count": 8}, "Mixture-of-experts"),
     ],
 )
