@@ -22,6 +22,20 @@ def refusal(source: Path) -> ModelFileError:
     return caught.value
 
 
+def with_offset_of(content: bytes, tensor: str, other: str) -> bytes:
+    """A GGUF file in which the tensor lies where the other one lies; both have two dimensions."""
+    places = [content.index(name.encode()) + len(name) + 4 + 16 + 4 for name in (tensor, other)]
+    offset = content[places[1] : places[1] + 8]
+    return content[: places[0]] + offset + content[places[0] + 8 :]
+
+
+def test_tensors_that_overlap_are_refused_by_name(tmp_path: Path) -> None:
+    """Else the bytes of one layer could be those of a thousand, and a small file become a huge model."""
+    source = tiny_gguf(tmp_path / "folded.gguf")
+    source.write_bytes(with_offset_of(source.read_bytes(), "blk.0.ffn_up.weight", "blk.0.ffn_gate.weight"))
+    assert "'blk.0.ffn_gate.weight' and 'blk.0.ffn_up.weight' overlap" in str(refusal(source))
+
+
 EVIL = "a\nb\x1b[2J" + "x" * 1_000_000
 
 
