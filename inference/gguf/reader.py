@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from gguf import GGMLQuantizationType, GGUFReader, GGUFValueType, ReaderField
 
+from inference.gguf.block_types import SUPPORTED_TYPES
+from inference.gguf.errors import UnsupportedModelError
 from inference.quoted import quoted
 from inference.types import ModelFileError
 
@@ -26,6 +28,17 @@ _MOST_ELEMENTS = 1 << 22
 _MOST_DIMENSIONS = 4
 _MOST_NUMBERS = 1 << 48
 _LONGEST_STRING = 1 << 24
+# Types that older files have and the format has given up, by number.
+_WITHDRAWN = {
+    4: "Q4_2",
+    5: "Q4_3",
+    31: "Q4_0_4_4",
+    32: "Q4_0_4_8",
+    33: "Q4_0_8_8",
+    36: "IQ4_NL_4_4",
+    37: "IQ4_NL_4_8",
+    38: "IQ4_NL_8_8",
+}
 
 
 class _Damaged(ValueError):
@@ -110,6 +123,8 @@ class BoundedReader(GGUFReader):  # type: ignore[misc]  # the package has no ann
                 raise _Damaged(f"a tensor of {dimensions} numbers")
             if int(field.parts[5][0]) > len(self.data):
                 raise _Damaged(f"a tensor at {field.parts[5][0]}")
+            if (kind := int(field.parts[4][0])) not in iter(GGMLQuantizationType):
+                raise unsupported_type(field.name, _WITHDRAWN.get(kind, str(kind)))
         return end, fields
 
     def _build_tensors(self, start_offs: int, fields: list[ReaderField]) -> None:
@@ -121,9 +136,15 @@ class BoundedReader(GGUFReader):  # type: ignore[misc]  # the package has no ann
 
 
 def open_gguf(path: Path) -> BoundedReader:
-    """Open a file (0.5 s for a vocabulary of 256,000). Raises ModelFileError if it is no sound GGUF file."""
+    """Open a file (0.5 s for a vocabulary of 256,000).
+
+    Raises ModelFileError if it is no sound GGUF file, UnsupportedModelError if it has a type that the format's own
+    package does not know.
+    """
     try:
         return BoundedReader(path)
+    except ModelFileError:
+        raise
     except OSError as error:
         raise ModelFileError(f"{path} cannot be read: {error.strerror or error}.") from error
     except _Damaged as error:
@@ -136,3 +157,11 @@ def type_name(tensor: Any) -> str:
     """What the format calls the type of a tensor."""
     name: str = GGMLQuantizationType(tensor.tensor_type).name
     return name
+
+
+def unsupported_type(tensor: str, kind: str) -> UnsupportedModelError:
+    """The refusal of a tensor for its type."""
+    return UnsupportedModelError(
+        f"The tensor {quoted(tensor)} has the type {kind}, which is not supported; "
+        f"supported are: {', '.join(SUPPORTED_TYPES)}."
+    )

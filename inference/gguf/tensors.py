@@ -7,7 +7,7 @@ from typing import Any
 
 from inference.gguf.block_types import SUPPORTED_TYPES
 from inference.gguf.errors import UnsupportedModelError
-from inference.gguf.reader import type_name
+from inference.gguf.reader import type_name, unsupported_type
 from inference.gguf.shape import DecoderShape
 from inference.quoted import quoted
 from inference.types import ModelFileError
@@ -41,10 +41,7 @@ def check_tensors(shape: DecoderShape, tensors: Tensors) -> None:
         if name not in allowed:
             raise UnsupportedModelError(f"The tensor {quoted(name)} is not supported in this architecture.")
         if type_name(tensor) not in SUPPORTED_TYPES:
-            raise UnsupportedModelError(
-                f"Tensor {name} has type {type_name(tensor)}, which is not supported; "
-                f"supported are: {', '.join(SUPPORTED_TYPES)}."
-            )
+            raise unsupported_type(name, type_name(tensor))
         found = tuple(int(size) for size in reversed(tensor.shape))
         if found != allowed[name]:
             raise ModelFileError(f"The tensor {name} has the shape {found}, not {allowed[name]}.")

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gguf
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from inference.gguf.convert import ensure_converted
 from inference.gguf.errors import UnsupportedModelError
@@ -20,6 +22,41 @@ def refusal(source: Path) -> ModelFileError:
     with pytest.raises(ModelFileError) as caught:
         ensure_converted(source, source.parent / "cache", "int4", silent)
     return caught.value
+
+
+def with_type(content: bytes, tensor: str, kind: int) -> bytes:
+    """A GGUF file in which the tensor claims to have another type."""
+    end = content.index(tensor.encode()) + len(tensor)
+    dimensions = int.from_bytes(content[end : end + 4], "little")
+    place = end + 4 + 8 * dimensions
+    return content[:place] + kind.to_bytes(4, "little") + content[place + 4 :]
+
+
+@pytest.mark.parametrize("kind", ["Q8_1", "Q8_K", "IQ2_XXS", "IQ4_XS", "TQ1_0", "MXFP4", "I8", "F64"])
+def test_a_type_that_no_graph_is_known_for_is_named(tmp_path: Path, kind: str) -> None:
+    size = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[kind]][0]
+
+    def add(writer: Any) -> None:
+        values: NDArray[Any] = np.zeros((32, 64), {"I8": np.int8, "F64": np.float64}.get(kind, np.float32))
+        if size > 1:
+            shape = gguf.quant_shape_to_byte_shape((32, 256), gguf.GGMLQuantizationType[kind])
+            values = np.zeros(shape, np.uint8)
+        writer.add_tensor("output.weight", values, raw_dtype=gguf.GGMLQuantizationType[kind])
+
+    error = refusal(tiny_gguf(tmp_path / "odd.gguf", add))
+    assert isinstance(error, UnsupportedModelError)
+    assert f"'output.weight' has the type {kind}, which is not supported; supported are: F32, F16," in str(error)
+
+
+@pytest.mark.parametrize(("kind", "named"), [(4, "Q4_2"), (31, "Q4_0_4_4"), (36, "IQ4_NL_4_4"), (99, "99")])
+def test_a_type_that_the_format_has_given_up_or_not_yet_is_named_and_not_called_damage(
+    tmp_path: Path, kind: int, named: str
+) -> None:
+    source = tiny_gguf(tmp_path / "old.gguf")
+    source.write_bytes(with_type(source.read_bytes(), "blk.0.ffn_down.weight", kind))
+    error = refusal(source)
+    assert isinstance(error, UnsupportedModelError)
+    assert f"'blk.0.ffn_down.weight' has the type {named}, which is not supported" in str(error)
 
 
 def with_offset_of(content: bytes, tensor: str, other: str) -> bytes:
