@@ -13,6 +13,10 @@ from inference.gguf.errors import UnsupportedModelError
 from inference.types import ModelFileError
 
 _PREFIX = "tokenizer.ggml."
+# Tokens that are searched for in every text, and how many characters they may have together: a hundred times what any
+# published model has. The automaton that searches takes a hundred bytes for each of them.
+_SEARCHED = (TokenType.CONTROL, TokenType.UNKNOWN, TokenType.USER_DEFINED)
+_MOST_SEARCHED = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class Vocabulary:
 def read_vocabulary(reader: GGUFReader) -> Vocabulary:
     """Take the vocabulary out of an open GGUF file (0.1 s for 49152 tokens).
 
-    Raises UnsupportedModelError if the file lacks one of the keys, ModelFileError if they contradict each other.
+    Raises UnsupportedModelError if the file lacks one of the keys or has too many special tokens, ModelFileError if
+    keys contradict each other.
     """
     fields = _Fields(reader)
     model = fields.text("model")
@@ -54,12 +59,23 @@ def read_vocabulary(reader: GGUFReader) -> Vocabulary:
         add_space_prefix=fields.flag("add_space_prefix", is_sentencepiece),
         unknown=fields.token("unknown_token_id", len(tokens)),
     )
+    _check(vocabulary, is_sentencepiece)
+    return vocabulary
+
+
+def _check(vocabulary: Vocabulary, is_sentencepiece: bool) -> None:
+    tokens = vocabulary.tokens
     for what, values in (("types", vocabulary.types), ("scores", vocabulary.scores)):
         if len(values) != len(tokens) and (values or what == "types" or is_sentencepiece):
             raise ModelFileError(f"The GGUF file has {len(tokens)} tokens, but {len(values)} {what} of tokens.")
     if not all(map(math.isfinite, vocabulary.scores)):
         raise ModelFileError("The GGUF file has scores of tokens that are not numbers.")
-    return vocabulary
+    searched = sum(len(token) for token, kind in zip(tokens, vocabulary.types, strict=True) if kind in _SEARCHED)
+    if searched > _MOST_SEARCHED:
+        raise UnsupportedModelError(
+            f"The tokenizer's special and user-defined tokens have {searched} characters; at most {_MOST_SEARCHED} are"
+            " supported."
+        )
 
 
 class _Fields:

@@ -73,6 +73,17 @@ def test_tensors_that_overlap_are_refused_by_name(tmp_path: Path) -> None:
     assert "'blk.0.ffn_gate.weight' and 'blk.0.ffn_up.weight' overlap" in str(refusal(source))
 
 
+def test_special_tokens_of_megabytes_are_refused_by_their_length(tmp_path: Path) -> None:
+    """What searches texts for them takes a hundred bytes of memory a character."""
+
+    def add(writer: Any) -> None:
+        writer.kv_data[0]["tokenizer.ggml.tokens"].value[0] = "x" * 2_000_000
+
+    assert "special and user-defined tokens have 2000000 characters; at most 1048576 are" in str(
+        refusal(tiny_gguf(tmp_path / "special.gguf", add))
+    )
+
+
 EVIL = "a\nb\x1b[2J" + "x" * 1_000_000
 
 
