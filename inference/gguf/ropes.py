@@ -35,7 +35,8 @@ def read_ropes(metadata: Metadata, shape: DecoderShape, tensors: Tensors) -> Rop
     """Raises UnsupportedModelError for a scaling nobody knows and ModelFileError for numbers that cannot be."""
     name = metadata.architecture
     base, size = _base(metadata, f"{name}.rope.freq_base", 10000.0), shape.rotary_size
-    original = metadata.count(f"{name}.rope.scaling.original_context_length", most=shape.context, default=shape.context)
+    trained = shape.trained_context
+    original = metadata.count(f"{name}.rope.scaling.original_context_length", most=trained, default=trained)
     kind, factor = _scaling(metadata)
     magnitude = metadata.number(f"{name}.rope.scaling.attn_factor", 1.0)
     frequencies = plain(size, base) / factor

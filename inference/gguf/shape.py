@@ -9,12 +9,14 @@ from inference.gguf.families import Family
 from inference.gguf.metadata import Metadata
 from inference.types import ModelFileError
 
+_NUMBER_BYTES = 4  # of float32; cos and sin together have as many numbers a position as turn with it
+
 
 @dataclass(frozen=True, slots=True)
 class DecoderShape:
     """head_size: numbers in one head of Q, K or V. rotary_size: the first so many turn with the position.
 
-    context: positions the model was trained for.
+    trained_context: positions the model was trained for. context: those of them that the graph has rotary tables for.
 
     window: how many positions, its own included, a row of a windowed layer sees; 0 where there is no window.
     attention_scale: what the products of Q and K are multiplied by. The softcaps bound attention and logits by
@@ -30,6 +32,7 @@ class DecoderShape:
     rotary_size: int
     feed_forward: int
     vocabulary: int
+    trained_context: int
     context: int
     norm_epsilon: float
     window: int
@@ -55,15 +58,20 @@ class DecoderShape:
         return not period or layer % period != period - 1
 
 
-def read_shape(metadata: Metadata, family: Family, vocabulary: int) -> DecoderShape:
-    """Raises ModelFileError for a key that is missing or out of range, UnsupportedModelError for what has no graph."""
+def read_shape(metadata: Metadata, family: Family, vocabulary: int, table_bytes: int) -> DecoderShape:
+    """table_bytes: the room for cos and sin of all positions, in float32; a context that asks for more is cut.
+
+    Raises ModelFileError for a key that is missing or out of range, UnsupportedModelError for what has no graph.
+    """
     name = metadata.architecture
     if metadata.count(f"{name}.expert_count", most=1 << 16, default=0, least=0):
         raise UnsupportedModelError("Mixture-of-experts models are not supported.")
     hidden = metadata.count(f"{name}.embedding_length", most=1 << 17)
     heads = metadata.count(f"{name}.attention.head_count", most=1 << 10)
     head_size = metadata.count(f"{name}.attention.key_length", most=1 << 12, default=max(1, hidden // heads))
+    rotary_size = metadata.count(f"{name}.rope.dimension_count", most=head_size, default=head_size)
     layers = metadata.count(f"{name}.block_count", most=1 << 10)
+    trained_context = metadata.count(f"{name}.context_length", most=1 << 24)
     shape = DecoderShape(
         family=family,
         layers=layers,
@@ -71,10 +79,11 @@ def read_shape(metadata: Metadata, family: Family, vocabulary: int) -> DecoderSh
         heads=heads,
         kv_heads=metadata.count(f"{name}.attention.head_count_kv", most=heads, default=heads),
         head_size=head_size,
-        rotary_size=metadata.count(f"{name}.rope.dimension_count", most=head_size, default=head_size),
+        rotary_size=rotary_size,
         feed_forward=metadata.count(f"{name}.feed_forward_length", most=1 << 20),
         vocabulary=vocabulary,
-        context=metadata.count(f"{name}.context_length", most=1 << 24),
+        trained_context=trained_context,
+        context=min(trained_context, table_bytes // (_NUMBER_BYTES * rotary_size)),
         norm_epsilon=metadata.number(f"{name}.attention.layer_norm_rms_epsilon"),
         window=_window(metadata, family),
         attention_scale=(hidden / heads if layers == family.wide_layers else head_size) ** -0.5,

@@ -25,6 +25,9 @@ from inference.model import TEMPLATE_FILE, TOKENIZER_FILE
 from inference.types import Precision
 
 _GRAPH_FILE = "model.onnx"
+# Rotary tables may take so many bytes, or as many as the file has: published models need less, and a small file that
+# claims millions of positions would become gigabytes.
+_LEAST_TABLES = 1 << 26
 _INPUTS = {name: name for name in ("input_ids", "seqlens_k", "total_sequence_length", "logits_rows")}
 _GRAPH_NAMES = GraphNames(
     file_name=_GRAPH_FILE,
@@ -57,7 +60,8 @@ def write_directory(
     reader = open_gguf(source)
     metadata = Metadata(reader)
     tensors = {tensor.name: tensor for tensor in reader.tensors}
-    shape = read_shape(metadata, family_of(metadata.architecture), vocabulary_of(tensors))
+    room = max(_LEAST_TABLES, source.stat().st_size)
+    shape = read_shape(metadata, family_of(metadata.architecture), vocabulary_of(tensors), room)
     check_tensors(shape, tensors)
     ropes = read_ropes(metadata, shape, tensors)
     template = metadata.need("tokenizer.chat_template", str)
