@@ -35,12 +35,42 @@ SHAPES = {
 }
 
 
-def tiny_gguf(path: Path, add: Callable[[Any], None] = lambda writer: None, /, **changes: Any) -> Path:
+def byte_level(writer: Any) -> None:
+    """A tokenizer of 320 tokens, 257 of them of use."""
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("smollm")
+    byte_tokens = [chr(c) if 33 <= c <= 126 else chr(256 + c) for c in range(256)]
+    writer.add_token_list(["<end>", *byte_tokens, *(f"t{i}" for i in range(63))])
+    writer.add_token_types([3] + [1] * 319)
+    writer.add_token_merges(["t 0"])
+
+
+def sentencepiece(writer: Any) -> None:
+    """A tokenizer of 320 tokens: bytes, and short words that are made of each other."""
+    words = [
+        "\u2581",
+        "a",
+        "b",
+        *("a" * length for length in range(2, 32)),
+        *("ab" * length for length in range(1, 31)),
+    ]
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(["<end>", *(f"<0x{byte:02X}>" for byte in range(256)), *words])
+    writer.add_token_types([3] + [6] * 256 + [1] * 63)
+    writer.add_token_scores([0.0] * 257 + [-float(place) for place in range(63)])
+
+
+def tiny_gguf(
+    path: Path,
+    add: Callable[[Any], None] = lambda writer: None,
+    tokenizer: Callable[[Any], None] = byte_level,
+    /,
+    **changes: Any,
+) -> Path:
     """A model of one layer and 320 tokens, as the `gguf` package's own writer writes it; `changes` replace keys.
 
     add: gives the writer more than that, before anything is written.
     """
-    rng = np.random.default_rng(0)
     architecture = changes.pop("architecture", "llama")
     writer = gguf.GGUFWriter(path, architecture)
     keys = {
@@ -57,24 +87,24 @@ def tiny_gguf(path: Path, add: Callable[[Any], None] = lambda writer: None, /, *
         elif value is not None:
             writer.add_uint32(f"{architecture}.{key}", value)
     writer.add_float32(f"{architecture}.attention.layer_norm_rms_epsilon", 1e-5)
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("smollm")
-    byte_tokens = [chr(c) if 33 <= c <= 126 else chr(256 + c) for c in range(256)]
-    writer.add_token_list(["<end>", *byte_tokens, *(f"t{i}" for i in range(63))])
-    writer.add_token_types([3] + [1] * 319)
-    writer.add_token_merges(["t 0"])
+    tokenizer(writer)
     writer.add_eos_token_id(0)
     writer.add_chat_template("{% for message in messages %}{{ message['content'] }}{% endfor %}")
-    for name, shape in SHAPES.items():
-        values = rng.standard_normal(shape).astype(np.float32)
-        kind = gguf.GGMLQuantizationType.Q8_0 if len(shape) == 2 else gguf.GGMLQuantizationType.F32
-        writer.add_tensor(f"{name}.weight", gguf.quantize(values, kind), raw_dtype=kind)
+    _add_weights(writer)
     add(writer)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def _add_weights(writer: Any) -> None:
+    rng = np.random.default_rng(0)
+    for name, shape in SHAPES.items():
+        values = rng.standard_normal(shape).astype(np.float32)
+        kind = gguf.GGMLQuantizationType.Q8_0 if len(shape) == 2 else gguf.GGMLQuantizationType.F32
+        writer.add_tensor(f"{name}.weight", gguf.quantize(values, kind), raw_dtype=kind)
 
 
 def test_a_model_is_converted_once_and_the_progress_is_told(tmp_path: Path) -> None:
