@@ -23,7 +23,7 @@ Progress = Callable[[float], None]
 """Called with the share that is done, from 0 to 1."""
 
 # Part of every directory's name: a converter that writes something else makes a new directory.
-CONVERTER_VERSION = 5
+CONVERTER_VERSION = 6
 # Graphs in these may use the operators of inference/kernels.
 KERNEL_PRECISIONS: tuple[Precision, ...] = ("int4", "int8")
 

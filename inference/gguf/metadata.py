@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any, TypeVar
 
-from gguf import GGUFReader
+from gguf import GGUFReader, GGUFValueType
 
 from inference.gguf.errors import UnsupportedModelError
 from inference.types import ModelFileError
 
 _T = TypeVar("_T", str, int, float, bool)
+_TRUTHS = (GGUFValueType.BOOL, GGUFValueType.UINT32, GGUFValueType.INT32)
 
 
 class Metadata:
@@ -61,6 +62,16 @@ class Metadata:
         if not math.isfinite(value) or value < 0:
             raise ModelFileError(f"The GGUF file's key {key} is {value}, which is no size.")
         return value
+
+    def flags(self, key: str, count: int) -> list[bool] | None:
+        """The `count` truth values of an array, written as booleans or whole numbers; None for what is no array."""
+        field = self._reader.get_field(key)
+        if field is None or field.types[0] is not GGUFValueType.ARRAY:
+            return None
+        values = field.contents() if field.types[-1] in _TRUTHS else []
+        if len(values) != count:
+            raise ModelFileError(f"The GGUF file's key {key} has not {count} truth values, one for each layer.")
+        return [bool(value) for value in values]
 
     @property
     def architecture(self) -> str:

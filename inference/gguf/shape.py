@@ -18,7 +18,7 @@ class DecoderShape:
 
     trained_context: positions the model was trained for. context: those of them that the graph has rotary tables for.
 
-    window: how many positions, its own included, a row of a windowed layer sees; 0 where there is no window.
+    windows: for each layer, how many positions, its own included, a row sees; 0 where it has no window.
     attention_scale: what the products of Q and K are multiplied by. The softcaps bound attention and logits by
     cap * tanh(x / cap); 0 is none.
     """
@@ -35,7 +35,7 @@ class DecoderShape:
     trained_context: int
     context: int
     norm_epsilon: float
-    window: int
+    windows: tuple[int, ...]
     attention_scale: float
     attention_softcap: float
     logit_softcap: float
@@ -47,10 +47,7 @@ class DecoderShape:
 
     def window_of(self, layer: int) -> int:
         """The window of one layer, 0 for none."""
-        period = self.family.window_period
-        if period > 1 and layer % period == period - 1:
-            return 0
-        return self.window
+        return self.windows[layer]
 
     def has_positions(self, layer: int) -> bool:
         """Whether Q and K of this layer are rotated."""
@@ -85,7 +82,7 @@ def read_shape(metadata: Metadata, family: Family, vocabulary: int, table_bytes:
         trained_context=trained_context,
         context=min(trained_context, table_bytes // (_NUMBER_BYTES * rotary_size)),
         norm_epsilon=metadata.number(f"{name}.attention.layer_norm_rms_epsilon"),
-        window=_window(metadata, family),
+        windows=_windows(metadata, family, layers),
         attention_scale=(hidden / heads if layers == family.wide_layers else head_size) ** -0.5,
         attention_softcap=metadata.number(f"{name}.attn_logit_softcapping", family.default_attention_softcap),
         logit_softcap=metadata.number(f"{name}.final_logit_softcapping", family.default_logit_softcap),
@@ -94,9 +91,17 @@ def read_shape(metadata: Metadata, family: Family, vocabulary: int, table_bytes:
     return shape
 
 
-def _window(metadata: Metadata, family: Family) -> int:
-    key = f"{metadata.architecture}.attention.sliding_window"
-    return metadata.count(key, most=1 << 31, default=family.default_window, least=0) if family.window_period else 0
+def _windows(metadata: Metadata, family: Family, layers: int) -> tuple[int, ...]:
+    """The window of each layer. Its pattern is a flag for each, or after how many of them one has none."""
+    if family.window_period is None:
+        return (0,) * layers
+    name = f"{metadata.architecture}.attention.sliding_window"
+    window = metadata.count(name, most=1 << 31, default=family.default_window, least=0)
+    flags = metadata.flags(f"{name}_pattern", layers)
+    if flags is None:
+        period = metadata.count(f"{name}_pattern", most=1 << 10, default=family.window_period, least=0)
+        flags = [period == 0 or layer % period < period - 1 for layer in range(layers)]
+    return tuple(window if has_window else 0 for has_window in flags)
 
 
 def _check_heads(shape: DecoderShape, value_size: int) -> None:
