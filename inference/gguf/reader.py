@@ -21,10 +21,10 @@ from inference.gguf.errors import UnsupportedModelError
 from inference.quoted import quoted
 from inference.types import ModelFileError
 
-# Many times what any published model has; a key or a tensor of a few bytes takes kilobytes of objects.
+# Some times what any published model has; a key or a tensor of a few bytes takes kilobytes of objects.
 _MOST_KEYS = 1 << 12
 _MOST_TENSORS = 1 << 14
-_MOST_ELEMENTS = 1 << 22
+_MOST_ELEMENTS = 1 << 21
 _MOST_DIMENSIONS = 4
 _MOST_NUMBERS = 1 << 48
 _LONGEST_STRING = 1 << 24

@@ -19,6 +19,9 @@ ROPE_FACTORS = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_s
 # Written by some converters and never read by anybody: the frequencies follow from the rotary base.
 _IGNORED = (".attn_rot_embd.weight", ".attention.rotary_emb.inv_freq", "rope_freqs.inv_freq")
 
+# Matrices over the same inputs, which become one.
+_TOGETHER = (("attn_q", "attn_k", "attn_v"), ("ffn_gate", "ffn_up"))
+
 Tensors = Mapping[str, Any]
 Dimensions = tuple[int, ...]
 
@@ -48,6 +51,16 @@ def check_tensors(shape: DecoderShape, tensors: Tensors) -> None:
     for name in needed:
         if name not in tensors:
             raise ModelFileError(f"The GGUF file lacks the tensor {name}.")
+    for layer in range(shape.layers):
+        for together in _TOGETHER:
+            _check_biases(
+                [f"blk.{layer}.{part}" for part in together if f"blk.{layer}.{part}.weight" in needed], tensors
+            )
+
+
+def _check_biases(parts: list[str], tensors: Tensors) -> None:
+    if len({f"{part}.bias" in tensors for part in parts}) > 1:
+        raise UnsupportedModelError(f"Only some of {', '.join(parts)} have a bias, which is not supported.")
 
 
 def _needed(shape: DecoderShape, tensors: Tensors) -> Iterator[tuple[str, Dimensions]]:

@@ -1,30 +1,20 @@
-"""The vocabulary of a GGUF file as a Hugging Face `tokenizer.json`.
+"""The vocabulary of a GGUF file as a Hugging Face tokenizer.
 
 Knows which builder each tokenizer model has, and what special tokens are.
-Does not know the model's weights, the chat template, or who reads the file it writes.
+Does not know the file, the model's weights or the chat template.
 """
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
-from gguf import GGUFReader, TokenType
+from gguf import TokenType
 from tokenizers import AddedToken, Tokenizer, decoders, normalizers
 from tokenizers.models import BPE
 
 from inference.gguf.errors import UnsupportedModelError
 from inference.gguf.pre_tokenizers import PRE_TOKENIZATIONS
 from inference.gguf.sentencepiece import build_sentencepiece
-from inference.gguf.vocabulary import Vocabulary, read_vocabulary
+from inference.gguf.vocabulary import Vocabulary
 from inference.quoted import quoted
-
-
-def write_tokenizer(reader: GGUFReader, path: Path) -> None:
-    """Write the tokenizer of an open GGUF file to `path` as a `tokenizer.json`.
-
-    Raises UnsupportedModelError for a tokenizer model or pre-tokenizer that is not known exactly, ModelFileError for a
-    vocabulary that contradicts itself.
-    """
-    build_tokenizer(read_vocabulary(reader)).save(str(path), pretty=False)
 
 
 def build_tokenizer(vocabulary: Vocabulary) -> Tokenizer:

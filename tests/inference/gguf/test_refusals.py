@@ -18,9 +18,10 @@ from tests.inference.gguf.test_convert import silent, tiny_gguf
 
 
 def refusal(source: Path) -> ModelFileError:
-    """What converting the file says; every test looks at more of it than that it was refused."""
+    """What converting the file says, and that nothing was written for it."""
     with pytest.raises(ModelFileError) as caught:
         ensure_converted(source, source.parent / "cache", "int4", silent)
+    assert not (source.parent / "cache").exists()
     return caught.value
 
 
@@ -82,6 +83,37 @@ def test_special_tokens_of_megabytes_are_refused_by_their_length(tmp_path: Path)
     assert "special and user-defined tokens have 2000000 characters; at most 1048576 are" in str(
         refusal(tiny_gguf(tmp_path / "special.gguf", add))
     )
+
+
+def partial_bias(writer: Any) -> None:
+    writer.add_tensor("blk.0.attn_q.bias", np.zeros(64, np.float32))
+
+
+def more_tokens(writer: Any) -> None:
+    writer.kv_data[0]["tokenizer.ggml.tokens"].value.append("beyond")
+
+
+def no_end(writer: Any) -> None:
+    del writer.kv_data[0]["tokenizer.ggml.eos_token_id"]
+
+
+def no_template(writer: Any) -> None:
+    del writer.kv_data[0]["tokenizer.chat_template"]
+
+
+@pytest.mark.parametrize(
+    ("add", "named"),
+    [
+        (partial_bias, "Only some of blk.0.attn_q, blk.0.attn_k, blk.0.attn_v have a bias"),
+        (more_tokens, "has 321 tokens, but only 320 rows in the tensor token_embd.weight"),
+        (no_end, "tokenizer.ggml.eos_token_id"),
+        (no_template, "tokenizer.chat_template"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused_before_anything_is_written(
+    tmp_path: Path, add: Callable[[Any], None], named: str
+) -> None:
+    assert named in str(refusal(tiny_gguf(tmp_path / "odd.gguf", add)))
 
 
 EVIL = "a\nb\x1b[2J" + "x" * 1_000_000

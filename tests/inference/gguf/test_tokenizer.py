@@ -12,7 +12,7 @@ import pytest
 
 from inference.chat import ChatTemplate
 from inference.gguf.errors import UnsupportedModelError
-from inference.gguf.tokenizer import build_tokenizer, write_tokenizer
+from inference.gguf.tokenizer import build_tokenizer
 from inference.gguf.vocabulary import Vocabulary, read_vocabulary
 from inference.tokenizer import Tokenizer
 
@@ -37,7 +37,7 @@ def vocabulary(reader: gguf.GGUFReader) -> Vocabulary:
 @pytest.fixture(scope="module")
 def default(reader: gguf.GGUFReader, tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     path = tmp_path_factory.mktemp("model") / "tokenizer.json"
-    write_tokenizer(reader, path)
+    build_tokenizer(read_vocabulary(reader)).save(str(path))
     return Tokenizer.open(path)
 
 
