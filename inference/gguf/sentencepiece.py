@@ -21,7 +21,7 @@ _OF_TEXT = (TokenType.NORMAL, TokenType.USER_DEFINED, TokenType.UNUSED)
 # of some hundred characters at most. Without bounds the merges of `a`, `aa`, `aaa` grow with the cube of their number.
 _LONGEST_TOKEN = 1 << 10
 _MOST_MERGES = 1 << 20
-_MOST_CHARACTERS = 1 << 25
+_MOST_CHARACTERS = 1 << 24
 
 
 def build_sentencepiece(vocabulary: Vocabulary) -> Tokenizer:

@@ -13,10 +13,10 @@ from inference.gguf.errors import UnsupportedModelError
 from inference.types import ModelFileError
 
 _PREFIX = "tokenizer.ggml."
-# Tokens that are searched for in every text, and how many characters they may have together: a hundred times what any
-# published model has. The automaton that searches takes a hundred bytes for each of them.
+# Tokens that are searched for in every text, how long one may be, and how many characters all of them may have. Models
+# of speech have tens of thousands of them, of 700,000 characters; what searches takes a hundred bytes for each.
 _SEARCHED = (TokenType.CONTROL, TokenType.UNKNOWN, TokenType.USER_DEFINED)
-_MOST_SEARCHED = 1 << 20
+_LONGEST_SEARCHED, _MOST_SEARCHED = 1 << 8, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ def _check(vocabulary: Vocabulary, is_sentencepiece: bool) -> None:
             raise ModelFileError(f"The GGUF file has {len(tokens)} tokens, but {len(values)} {what} of tokens.")
     if not all(map(math.isfinite, vocabulary.scores)):
         raise ModelFileError("The GGUF file has scores of tokens that are not numbers.")
-    searched = sum(len(token) for token, kind in zip(tokens, vocabulary.types, strict=True) if kind in _SEARCHED)
-    if searched > _MOST_SEARCHED:
+    searched = [len(token) for token, kind in zip(tokens, vocabulary.types, strict=True) if kind in _SEARCHED]
+    if max(searched, default=0) > _LONGEST_SEARCHED or sum(searched) > _MOST_SEARCHED:
         raise UnsupportedModelError(
-            f"The tokenizer's special and user-defined tokens have {searched} characters; at most {_MOST_SEARCHED} are"
-            " supported."
+            f"The tokenizer's special and user-defined tokens have up to {max(searched)} characters and"
+            f" {sum(searched)} together; at most {_LONGEST_SEARCHED} and {_MOST_SEARCHED} are supported."
         )
 
 

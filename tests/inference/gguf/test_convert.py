@@ -67,7 +67,7 @@ def tiny_gguf(
     /,
     **changes: Any,
 ) -> Path:
-    """A model of one layer and 320 tokens, as the `gguf` package's own writer writes it; `changes` replace keys.
+    """A model of one layer as the `gguf` package's own writer writes it; `changes` replace keys.
 
     add: gives the writer more than that, before anything is written.
     """
@@ -101,7 +101,8 @@ def tiny_gguf(
 
 def _add_weights(writer: Any) -> None:
     rng = np.random.default_rng(0)
-    for name, shape in SHAPES.items():
+    tokens = len(writer.kv_data[0]["tokenizer.ggml.tokens"].value)
+    for name, shape in (SHAPES | {"token_embd": (tokens, 64)}).items():
         values = rng.standard_normal(shape).astype(np.float32)
         kind = gguf.GGMLQuantizationType.Q8_0 if len(shape) == 2 else gguf.GGMLQuantizationType.F32
         writer.add_tensor(f"{name}.weight", gguf.quantize(values, kind), raw_dtype=kind)

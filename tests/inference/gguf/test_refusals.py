@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from inference.gguf.convert import ensure_converted
 from inference.gguf.errors import UnsupportedModelError
 from inference.types import ModelFileError
+from tests.inference.gguf.hostile_files import with_pieces
 from tests.inference.gguf.test_convert import silent, tiny_gguf
 
 
@@ -74,14 +75,13 @@ def test_tensors_that_overlap_are_refused_by_name(tmp_path: Path) -> None:
     assert "'blk.0.ffn_gate.weight' and 'blk.0.ffn_up.weight' overlap" in str(refusal(source))
 
 
-def test_special_tokens_of_megabytes_are_refused_by_their_length(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("count", "length"), [(1, 257), (5000, 250)])
+def test_special_tokens_of_many_characters_are_refused(tmp_path: Path, count: int, length: int) -> None:
     """What searches texts for them takes a hundred bytes of memory a character."""
-
-    def add(writer: Any) -> None:
-        writer.kv_data[0]["tokenizer.ggml.tokens"].value[0] = "x" * 2_000_000
-
-    assert "special and user-defined tokens have 2000000 characters; at most 1048576 are" in str(
-        refusal(tiny_gguf(tmp_path / "special.gguf", add))
+    source = with_pieces(tmp_path / "special.gguf", ["x" * length] * count, kind=3)
+    # There is one more: <end>.
+    assert f"up to {length} characters and {count * length + 5} together; at most 256 and 1048576" in str(
+        refusal(source)
     )
 
 
