@@ -119,7 +119,9 @@ class BoundedReader(GGUFReader):  # type: ignore[misc]  # the package has no ann
         end, fields = super()._build_tensor_info(offs, count)
         for field in fields:
             dimensions = field.parts[3].tolist()
-            if not 1 <= len(dimensions) <= _MOST_DIMENSIONS or not 0 < math.prod(dimensions) < _MOST_NUMBERS:
+            if not 1 <= len(dimensions) <= _MOST_DIMENSIONS:
+                raise _Damaged(f"a tensor of {len(dimensions)} dimensions")
+            if not 0 < math.prod(dimensions) < _MOST_NUMBERS:
                 raise _Damaged(f"a tensor of {dimensions} numbers")
             if int(field.parts[5][0]) > len(self.data):
                 raise _Damaged(f"a tensor at {field.parts[5][0]}")

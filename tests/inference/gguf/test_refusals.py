@@ -61,6 +61,14 @@ def test_a_type_that_the_format_has_given_up_or_not_yet_is_named_and_not_called_
     assert f"'blk.0.ffn_down.weight' has the type {named}, which is not supported" in str(error)
 
 
+def test_a_tensor_of_a_thousand_dimensions_is_refused_by_their_number(tmp_path: Path) -> None:
+    source, name = tiny_gguf(tmp_path / "wide.gguf"), b"blk.0.ffn_down.weight"
+    content = source.read_bytes()
+    place = content.index(name) + len(name)
+    source.write_bytes(content[:place] + (1000).to_bytes(4, "little") + content[place + 4 :])
+    assert str(refusal(source)).endswith("is cut off or damaged (a tensor of 1000 dimensions).")
+
+
 def with_offset_of(content: bytes, tensor: str, other: str) -> bytes:
     """A GGUF file in which the tensor lies where the other one lies; both have two dimensions."""
     places = [content.index(name.encode()) + len(name) + 4 + 16 + 4 for name in (tensor, other)]
