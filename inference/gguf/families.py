@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from inference.gguf.errors import UnsupportedModelError
+from inference.quoted import quoted
 
 Activation = Literal["silu", "gelu"]
 
@@ -22,8 +23,8 @@ class Family:
     models: whose files these are.  interleaved: Q and K are stored for rotary pairs (2i, 2i+1), not (i, i + half).
     fused: Q, K, V and gate, up may be one tensor each.  qk_norm: RMS norm of each head of Q and K.
     post_norms: RMS norm of what attention and feed-forward add.  scaled_embedding: by the root of the hidden size.
-    window_period: with a sliding window, all layers but every n-th have it; 1 means all of them, 0 that there is none.
-    default_window: where the file does not tell.  no_rope_period: every n-th layer has no positions.
+    window_period: all layers but every n-th have a sliding window, 0 means all of them, None that there are no windows;
+    default_window: its size; both where the file does not tell.  no_rope_period: every n-th layer has no positions.
     local_rope_base: rotary base of the layers with a window, where it differs.  wide_layers: a model of so many layers
     scales attention by hidden / heads instead of the head size.
     """
@@ -35,7 +36,7 @@ class Family:
     post_norms: bool = False
     scaled_embedding: bool = False
     activation: Activation = "silu"
-    window_period: int = 0
+    window_period: int | None = None
     default_window: int = 0
     no_rope_period: int = 0
     local_rope_base: float | None = None
@@ -46,11 +47,11 @@ class Family:
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
-        "llama": Family("Llama, Mistral, SmolLM, SmolLM2", interleaved=True, window_period=1),
+        "llama": Family("Llama, Mistral, SmolLM, SmolLM2", interleaved=True, window_period=0),
         "smollm3": Family("SmolLM3", interleaved=True, no_rope_period=4),
         "qwen2": Family("Qwen2, Qwen2.5"),
         "qwen3": Family("Qwen3", qk_norm=True),
-        "phi3": Family("Phi-3, Phi-3.5, Phi-4-mini", fused=True, window_period=1),
+        "phi3": Family("Phi-3, Phi-3.5, Phi-4-mini", fused=True, window_period=0),
         "gemma2": Family(
             "Gemma 2",
             post_norms=True,
@@ -81,6 +82,6 @@ def family_of(architecture: str) -> Family:
     family = FAMILIES.get(architecture)
     if family is None:
         raise UnsupportedModelError(
-            f"The model's architecture {architecture} is not supported; supported are: {', '.join(FAMILIES)}."
+            f"The model's architecture {quoted(architecture)} is not supported; supported are: {', '.join(FAMILIES)}."
         )
     return family

@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 from typing import Any, TypeVar
 
-from gguf import GGUFReader
+from gguf import GGUFValueType
 
 from inference.gguf.errors import UnsupportedModelError
+from inference.gguf.reader import BoundedReader
 from inference.types import ModelFileError
 
 _T = TypeVar("_T", str, int, float, bool)
+_TRUTHS = (GGUFValueType.BOOL, GGUFValueType.UINT32, GGUFValueType.INT32)
 
 
 class Metadata:
     """Typed access to the key-value part of an open file."""
 
-    def __init__(self, reader: GGUFReader) -> None:
+    def __init__(self, reader: BoundedReader) -> None:
         self._reader = reader
 
     def get(self, key: str, kind: type[_T]) -> _T | None:
@@ -61,6 +63,24 @@ class Metadata:
         if not math.isfinite(value) or value < 0:
             raise ModelFileError(f"The GGUF file's key {key} is {value}, which is no size.")
         return value
+
+    def length(self, key: str) -> int:
+        """Elements of an array, 0 for what is none."""
+        field = self._reader.get_field(key)
+        if field is None or field.types[0] is not GGUFValueType.ARRAY:
+            return 0
+        *_, count, _ = field.parts
+        return int(count[0])
+
+    def flags(self, key: str, count: int) -> list[bool] | None:
+        """The `count` truth values of an array, written as booleans or whole numbers; None for what is no array."""
+        field = self._reader.get_field(key)
+        if field is None or field.types[0] is not GGUFValueType.ARRAY:
+            return None
+        values = field.contents() if field.types[-1] in _TRUTHS else []
+        if len(values) != count:
+            raise ModelFileError(f"The GGUF file's key {key} has not {count} truth values, one for each layer.")
+        return [bool(value) for value in values]
 
     @property
     def architecture(self) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from inference.gguf.errors import UnsupportedModelError
 from inference.gguf.linear import Layers
 from inference.gguf.tensors import Tensors
 
@@ -17,11 +16,7 @@ class Projections:
         self._tensors = tensors
 
     def emit(self, name: str, x: str, parts: Sequence[str]) -> str:
-        """`x` times the weights of `parts`, stacked, plus their biases where the file has them.
-
-        Raises UnsupportedModelError if only some of the parts have one.
-        """
+        """`x` times the weights of `parts`, stacked, plus their biases where the file has them: of all or of none."""
         biases = [self._tensors[f"{part}.bias"] for part in parts if f"{part}.bias" in self._tensors]
-        if biases and len(biases) < len(parts):
-            raise UnsupportedModelError(f"Only some of {', '.join(parts)} have a bias, which is not supported.")
+        assert len(biases) in (0, len(parts))
         return self._layers.linear(name, x, [self._tensors[f"{part}.weight"] for part in parts], biases)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 Float64 = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 
-_CHUNK = 1 << 14
+_CHUNK = 1 << 20  # numbers of a table that are made at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,8 +32,9 @@ class Rope:
 
     def tables(self, positions: int) -> Iterator[tuple[slice, Float32, Float32]]:
         """cos and sin for `positions` positions, some thousands of rows at a time: [rows, pairs] each."""
-        for start in range(0, positions, _CHUNK):
-            rows = slice(start, min(start + _CHUNK, positions))
+        step = max(1, _CHUNK // self.pairs)
+        for start in range(0, positions, step):
+            rows = slice(start, min(start + step, positions))
             angles = np.outer(np.arange(rows.start, rows.stop, dtype=np.float64), self.frequencies)
             yield (
                 rows,

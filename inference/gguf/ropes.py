@@ -12,6 +12,7 @@ from inference.gguf.rope import Float64, Rope, Yarn, plain, yarn, yarn_magnitude
 from inference.gguf.shape import DecoderShape
 from inference.gguf.tensors import Tensors
 from inference.gguf.weights import read_float32
+from inference.quoted import quoted
 from inference.types import ModelFileError
 
 SCALINGS = ("none", "linear", "yarn", "longrope")
@@ -34,7 +35,8 @@ def read_ropes(metadata: Metadata, shape: DecoderShape, tensors: Tensors) -> Rop
     """Raises UnsupportedModelError for a scaling nobody knows and ModelFileError for numbers that cannot be."""
     name = metadata.architecture
     base, size = _base(metadata, f"{name}.rope.freq_base", 10000.0), shape.rotary_size
-    original = metadata.count(f"{name}.rope.scaling.original_context_length", most=shape.context, default=shape.context)
+    trained = shape.trained_context
+    original = metadata.count(f"{name}.rope.scaling.original_context_length", most=trained, default=trained)
     kind, factor = _scaling(metadata)
     magnitude = metadata.number(f"{name}.rope.scaling.attn_factor", 1.0)
     frequencies = plain(size, base) / factor
@@ -65,7 +67,9 @@ def _scaling(metadata: Metadata) -> tuple[str, float]:
     factor = metadata.number(f"{prefix}.scaling.factor", 0.0) or metadata.number(f"{prefix}.scale_linear", 0.0) or 1.0
     kind = metadata.get(f"{prefix}.scaling.type", str) or "linear"
     if kind not in SCALINGS:
-        raise UnsupportedModelError(f"Rope scaling ({kind}) is not supported; supported are: {', '.join(SCALINGS)}.")
+        raise UnsupportedModelError(
+            f"Rope scaling ({quoted(kind)}) is not supported; supported are: {', '.join(SCALINGS)}."
+        )
     return kind, 1.0 if kind == "none" else factor
 
 

@@ -22,7 +22,7 @@ class RotaryTables:
         self._shape = shape
         self._has_local = ropes.local is not None
         self._positions: list[str] = []
-        if ropes.long is None:
+        if ropes.long is None or ropes.original_context >= shape.context:
             self._store("", [(ropes.main, shape.context)])
         else:
             self._store("", [(ropes.main, ropes.original_context), (ropes.long, shape.context)])

@@ -7,8 +7,9 @@ from typing import Any
 
 from inference.gguf.block_types import SUPPORTED_TYPES
 from inference.gguf.errors import UnsupportedModelError
-from inference.gguf.reader import type_name
+from inference.gguf.reader import type_name, unsupported_type
 from inference.gguf.shape import DecoderShape
+from inference.quoted import quoted
 from inference.types import ModelFileError
 
 EMBEDDING = "token_embd.weight"
@@ -17,6 +18,9 @@ ROPE_FACTORS = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_s
 
 # Written by some converters and never read by anybody: the frequencies follow from the rotary base.
 _IGNORED = (".attn_rot_embd.weight", ".attention.rotary_emb.inv_freq", "rope_freqs.inv_freq")
+
+# Matrices over the same inputs, which become one.
+_TOGETHER = (("attn_q", "attn_k", "attn_v"), ("ffn_gate", "ffn_up"))
 
 Tensors = Mapping[str, Any]
 Dimensions = tuple[int, ...]
@@ -38,18 +42,25 @@ def check_tensors(shape: DecoderShape, tensors: Tensors) -> None:
         if name.endswith(_IGNORED):
             continue
         if name not in allowed:
-            raise UnsupportedModelError(f"The tensor {name} is not supported in this architecture.")
+            raise UnsupportedModelError(f"The tensor {quoted(name)} is not supported in this architecture.")
         if type_name(tensor) not in SUPPORTED_TYPES:
-            raise UnsupportedModelError(
-                f"Tensor {name} has type {type_name(tensor)}, which is not supported; "
-                f"supported are: {', '.join(SUPPORTED_TYPES)}."
-            )
+            raise unsupported_type(name, type_name(tensor))
         found = tuple(int(size) for size in reversed(tensor.shape))
         if found != allowed[name]:
             raise ModelFileError(f"The tensor {name} has the shape {found}, not {allowed[name]}.")
     for name in needed:
         if name not in tensors:
             raise ModelFileError(f"The GGUF file lacks the tensor {name}.")
+    for layer in range(shape.layers):
+        for together in _TOGETHER:
+            _check_biases(
+                [f"blk.{layer}.{part}" for part in together if f"blk.{layer}.{part}.weight" in needed], tensors
+            )
+
+
+def _check_biases(parts: list[str], tensors: Tensors) -> None:
+    if len({f"{part}.bias" in tensors for part in parts}) > 1:
+        raise UnsupportedModelError(f"Only some of {', '.join(parts)} have a bias, which is not supported.")
 
 
 def _needed(shape: DecoderShape, tensors: Tensors) -> Iterator[tuple[str, Dimensions]]:

@@ -1,11 +1,10 @@
-"""The vocabulary of a GGUF file as a Hugging Face `tokenizer.json`.
+"""The vocabulary of a GGUF file as a Hugging Face tokenizer.
 
 Knows which builder each tokenizer model has, and what special tokens are.
-Does not know the model's weights, the chat template, or who reads the file it writes.
+Does not know the file, the model's weights or the chat template.
 """
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from gguf import TokenType
 from tokenizers import AddedToken, Tokenizer, decoders, normalizers
@@ -16,11 +15,7 @@ from inference.gguf.pre_tokenizers import PRE_TOKENIZATIONS
 from inference.gguf.sentencepiece import build_sentencepiece
 from inference.gguf.special_tokens import with_control_types
 from inference.gguf.vocabulary import Vocabulary
-
-
-def write_tokenizer(vocabulary: Vocabulary, path: Path) -> None:
-    """Write the tokenizer of a vocabulary to `path` as a `tokenizer.json`; raises as `build_tokenizer`."""
-    build_tokenizer(vocabulary).save(str(path), pretty=False)
+from inference.quoted import quoted
 
 
 def build_tokenizer(vocabulary: Vocabulary) -> Tokenizer:
@@ -48,7 +43,7 @@ def _byte_level_bpe(vocabulary: Vocabulary) -> Tokenizer:
     try:
         model = BPE(vocab=ids, merges=merges, ignore_merges=pre.whole_words)
     except Exception as error:  # tokenizers raises bare Exception
-        raise UnsupportedModelError(f"The tokenizer's merges do not fit its tokens: {error}.") from error
+        raise UnsupportedModelError(f"The tokenizer's merges do not fit its tokens: {quoted(str(error))}.") from error
     tokenizer = Tokenizer(model)
     if pre.composed:
         tokenizer.normalizer = normalizers.NFC()
@@ -80,4 +75,4 @@ def _added(token: str, vocabulary: Vocabulary, *, special: bool) -> AddedToken:
 
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> str:
-    return f"The {what} {name!r} is not supported (supported: {', '.join(sorted(known))})."
+    return f"The {what} {quoted(name)} is not supported (supported: {', '.join(sorted(known))})."

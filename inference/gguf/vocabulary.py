@@ -17,6 +17,10 @@ _PREFIX = "tokenizer.ggml."
 # Files do not say whether control tokens take white space, so llama.cpp goes by the model's name (llama-vocab.cpp).
 _RSTRIP_NAMES = ("phi-3", "phi3")
 _ENDS = ("eos_token_id", "eot_token_id", "eom_token_id")
+# Tokens that are searched for in every text, how long one may be, and how many characters all of them may have. Models
+# of speech have tens of thousands of them, of 700,000 characters; what searches takes a hundred bytes for each.
+_SEARCHED = (TokenType.CONTROL, TokenType.UNKNOWN, TokenType.USER_DEFINED)
+_LONGEST_SEARCHED, _MOST_SEARCHED = 1 << 8, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,8 @@ class Vocabulary:
 def read_vocabulary(reader: GGUFReader) -> Vocabulary:
     """Take the vocabulary out of an open GGUF file (0.1 s for 49152 tokens).
 
-    Raises UnsupportedModelError if the file lacks one of the keys, ModelFileError if they contradict each other.
+    Raises UnsupportedModelError if the file lacks one of the keys or has too many special tokens, ModelFileError if
+    keys contradict each other.
     """
     fields = _Fields(reader)
     model = fields.text("model")
@@ -63,12 +68,23 @@ def read_vocabulary(reader: GGUFReader) -> Vocabulary:
         ends=tuple(end for key in _ENDS if (end := fields.token(key, len(tokens))) is not None),
         rstrip=any(name in (Metadata(reader).get("general.name", str) or "").lower() for name in _RSTRIP_NAMES),
     )
+    _check(vocabulary, is_sentencepiece)
+    return vocabulary
+
+
+def _check(vocabulary: Vocabulary, is_sentencepiece: bool) -> None:
+    tokens = vocabulary.tokens
     for what, values in (("types", vocabulary.types), ("scores", vocabulary.scores)):
         if len(values) != len(tokens) and (values or what == "types" or is_sentencepiece):
             raise ModelFileError(f"The GGUF file has {len(tokens)} tokens, but {len(values)} {what} of tokens.")
     if not all(map(math.isfinite, vocabulary.scores)):
         raise ModelFileError("The GGUF file has scores of tokens that are not numbers.")
-    return vocabulary
+    searched = [len(token) for token, kind in zip(tokens, vocabulary.types, strict=True) if kind in _SEARCHED]
+    if max(searched, default=0) > _LONGEST_SEARCHED or sum(searched) > _MOST_SEARCHED:
+        raise UnsupportedModelError(
+            f"The tokenizer's special and user-defined tokens have up to {max(searched)} characters and"
+            f" {sum(searched)} together; at most {_LONGEST_SEARCHED} and {_MOST_SEARCHED} are supported."
+        )
 
 
 class _Fields:

@@ -1,8 +1,7 @@
-"""Writes the files of one ONNX directory from one GGUF file. Knows neither cache nor locks."""
+"""Writes the files of one ONNX directory from one checked GGUF file. Knows neither cache nor locks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,19 +9,11 @@ import numpy as np
 
 from inference.genai_config import GraphNames, ModelConfig, write_genai_config
 from inference.gguf.blueprint import Blueprint
+from inference.gguf.checked import CheckedFile
 from inference.gguf.convert import CONVERTER_VERSION, Progress
 from inference.gguf.decoder import DecoderGraph
-from inference.gguf.families import family_of
 from inference.gguf.graph import GraphBuilder
 from inference.gguf.linear import DenseLayers, Layers, QuantizedLayers
-from inference.gguf.metadata import Metadata
-from inference.gguf.reader import open_gguf
-from inference.gguf.ropes import read_ropes
-from inference.gguf.shape import DecoderShape, read_shape
-from inference.gguf.special_tokens import end_tokens
-from inference.gguf.tensors import check_tensors, vocabulary_of
-from inference.gguf.tokenizer import write_tokenizer
-from inference.gguf.vocabulary import read_vocabulary
 from inference.gguf.weights import EightBitBlocks, StoredBlocks
 from inference.model import TEMPLATE_FILE, TOKENIZER_FILE
 from inference.types import Precision
@@ -41,7 +32,7 @@ _GRAPH_NAMES = GraphNames(
 
 
 def write_directory(
-    source: Path,
+    file: CheckedFile,
     digest: str,
     target: Path,
     precision: Precision,
@@ -50,32 +41,25 @@ def write_directory(
     kernels: bool = False,
     created: int,
 ) -> None:
-    """Convert `source`, whose SHA-256 is `digest`, into files in the empty folder `target`.
+    """Convert a file, whose SHA-256 is `digest`, into files in the empty folder `target`.
 
     kernels: products and attention of an int4 or int8 graph are those of inference/kernels where these know the form.
 
-    Raises ModelFileError if the file is damaged and UnsupportedModelError if it holds what no graph is known for.
+    Raises UnsupportedModelError for weights that the kernels cannot hold, FloatingPointError for those that are no
+    numbers: only they are looked at here for the first time.
     """
-    progress(0.0)
-    reader = open_gguf(source)
-    metadata = Metadata(reader)
-    tensors = {tensor.name: tensor for tensor in reader.tensors}
-    shape = read_shape(metadata, family_of(metadata.architecture), vocabulary_of(tensors))
-    check_tensors(shape, tensors)
-    ropes = read_ropes(metadata, shape, tensors)
-    template = metadata.need("tokenizer.chat_template", str)
-    vocabulary = read_vocabulary(reader)
-    write_tokenizer(vocabulary, target / TOKENIZER_FILE)
-    (target / TEMPLATE_FILE).write_text(template, encoding="utf-8")
-    with GraphBuilder(source.stem, target / f"{_GRAPH_FILE}.data", lambda done: progress(0.3 + 0.7 * done)) as graph:
-        DecoderGraph(Blueprint(graph, _layers(graph, precision, kernels), shape, ropes, tensors, kernels)).build()
+    file.tokenizer.save(str(target / TOKENIZER_FILE), pretty=False)
+    (target / TEMPLATE_FILE).write_text(file.template, encoding="utf-8")
+    data = target / f"{_GRAPH_FILE}.data"
+    with GraphBuilder(file.source.stem, data, lambda done: progress(0.3 + 0.7 * done)) as graph:
+        layers = _layers(graph, precision, kernels)
+        DecoderGraph(Blueprint(graph, layers, file.shape, file.ropes, file.tensors, kernels)).build()
         graph.save(target / _GRAPH_FILE)
         attends = kernels and not graph.has("GroupQueryAttention")
         uniform = attends and not graph.has("MatMulNBits", "Gemm")
     # Last, because a directory with this file counts as whole.
-    config = _config(source, digest, precision, metadata, shape, end_tokens(vocabulary), created)
+    config = _config(file, digest, precision, created)
     write_genai_config(target, replace(config, kernels=kernels, own_attention=attends, uniform=uniform))
-    progress(1.0)
 
 
 def _layers(graph: GraphBuilder, precision: Precision, kernels: bool) -> Layers:
@@ -84,18 +68,11 @@ def _layers(graph: GraphBuilder, precision: Precision, kernels: bool) -> Layers:
     return DenseLayers(graph, np.float16 if precision == "float16" else np.float32)
 
 
-def _config(
-    source: Path,
-    digest: str,
-    precision: Precision,
-    metadata: Metadata,
-    shape: DecoderShape,
-    ends: Sequence[int],
-    created: int,
-) -> ModelConfig:
+def _config(file: CheckedFile, digest: str, precision: Precision, created: int) -> ModelConfig:
+    shape = file.shape
     return ModelConfig(
-        name=source.stem.split(".Q")[0],
-        type=metadata.architecture,
+        name=file.source.stem.split(".Q")[0],
+        type=file.architecture,
         vocab_size=shape.vocabulary,
         context_length=shape.context,
         num_layers=shape.layers,
@@ -103,13 +80,13 @@ def _config(
         num_kv_heads=shape.kv_heads,
         head_size=shape.head_size,
         hidden_size=shape.hidden,
-        eos_token_id=ends[0],
-        eos_token_ids=frozenset(ends),
+        eos_token_id=file.end_tokens[0],
+        eos_token_ids=frozenset(file.end_tokens),
         graph=_GRAPH_NAMES,
-        bos_token_id=metadata.token("bos", shape.vocabulary),
-        pad_token_id=metadata.token("padding", shape.vocabulary),
+        bos_token_id=file.start_token,
+        pad_token_id=file.padding_token,
         precision=precision,
-        source=source.name,
+        source=file.source.name,
         sha256=digest,
         converter=CONVERTER_VERSION,
         created=created,

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -62,6 +63,33 @@ def test_special_tokens_are_listed_with_their_ids() -> None:
     assert TINY.special_tokens == CONTROL
     assert TINY.token(2) == "<|im_end|>"
     assert TINY.token(TINY.vocab_size) is None
+
+
+def many_added(*, in_vocabulary: bool, count: int) -> Tokenizer:
+    """Special tokens and ones that are not, in turn."""
+    texts = [f"<token {number}>" for number in range(count)]
+    vocabulary = [*"abc", *(texts if in_vocabulary else [])]
+    tokenizer = tokenizers.Tokenizer(BPE(vocab={text: index for index, text in enumerate(vocabulary)}, merges=[]))
+    for kind in range(2) if in_vocabulary else range(count):
+        added = texts[kind::2] if in_vocabulary else [texts[kind]]
+        special = kind % 2 == 0
+        add = tokenizer.add_special_tokens if special else tokenizer.add_tokens
+        add([AddedToken(text, special=special, normalized=False) for text in added])
+    return Tokenizer(tokenizer)
+
+
+def test_thousands_of_added_tokens_are_taken_over_soon() -> None:
+    """Gemma 3 has 6,242, and models of speech tens of thousands."""
+    began = time.thread_time()
+    tokenizer = many_added(in_vocabulary=True, count=6000)
+    assert time.thread_time() - began < 2
+    assert tokenizer.encode([("<token 4999>b", False)]) == (3 + 4999, 1)
+
+
+def test_added_tokens_that_the_vocabulary_has_not_keep_their_ids() -> None:
+    tokenizer = many_added(in_vocabulary=False, count=9)
+    assert [tokenizer.encode([(f"<token {number}>", False)]) for number in (1, 3, 5, 7)] == [(4,), (6,), (8,), (10,)]
+    assert list(tokenizer.special_tokens.values()) == [3, 5, 7, 9, 11]
 
 
 def test_a_text_that_cannot_fit_is_refused_before_it_is_encoded() -> None:

@@ -9,7 +9,27 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 
 # Counts, lengths, offsets and sizes that no file means.
-NUMBERS = (0, 1, 2, 7, 12, 255, 2**16, 2**31 - 1, 2**31, 2**32 - 1, 2**33, 2**40, 2**62, 2**63 - 1, 2**63, 2**64 - 1)
+NUMBERS = (
+    0,
+    1,
+    2,
+    7,
+    12,
+    255,
+    2**12,
+    2**16,
+    2**20,
+    2**24,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+    2**33,
+    2**40,
+    2**62,
+    2**63 - 1,
+    2**63,
+    2**64 - 1,
+)
 
 
 @dataclass(frozen=True)

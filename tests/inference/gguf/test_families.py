@@ -1,6 +1,7 @@
 """Every family and every type computes what llama.cpp computes from the same file (see golden/make_families.py)."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from inference.gguf.convert import ensure_converted
 from inference.gguf.families import FAMILIES as KNOWN
 from inference.model import ModelDirectory
-from inference.types import Precision
+from inference.types import ModelFileError, Precision
 from tests.inference.gguf.reference import Logits, log_softmax, logits_of
 from tests.inference.gguf.tiny_models import FAMILIES, TYPES, TinyModel, of_type, write_model
 
@@ -80,6 +81,20 @@ def test_a_window_ends_where_the_file_says(tmp_path: Path, architecture: str) ->
     assert np.flatnonzero(differences > 1e-4).tolist() == list(range(10, 18))
 
 
+def test_a_pattern_of_one_leaves_no_layer_a_window(run: Run) -> None:
+    """llama.cpp does not load such a file, though that is what its rule says."""
+    keys = {"attention.sliding_window": 8, "attention.sliding_window_pattern": 1}
+    without = replace(FAMILIES["gemma2"], keys={"attention.sliding_window": 0})
+    np.testing.assert_array_equal(run(replace(without, keys=keys), "float32"), run(without, "float32"))
+
+
+@pytest.mark.parametrize("pattern", [(True, False), (1.0, 0.0, 0.0)])
+def test_a_pattern_that_is_not_a_flag_for_each_layer_is_refused(run: Run, pattern: tuple[Any, ...]) -> None:
+    case = replace(FAMILIES["gemma2"], keys={"attention.sliding_window_pattern": pattern})
+    with pytest.raises(ModelFileError, match=r"gemma2\.attention\.sliding_window_pattern has not 3 truth values"):
+        run(case, "float32")
+
+
 def test_every_family_has_golden_logits() -> None:
     assert {model.architecture for model in FAMILIES.values()} == set(KNOWN)
 
@@ -88,6 +103,7 @@ def test_the_golden_logits_tell_the_cases_apart() -> None:
     """So that none of the things in which the cases differ could be left out unnoticed."""
     for one, other in [
         ("llama", "llama-linear"), ("llama", "llama-yarn"), ("llama", "llama-3.1"), ("phi3-short", "phi3-long"),
-        ("qwen2", "qwen2-yarn"), ("gemma2", "gemma3"),
+        ("qwen2", "qwen2-yarn"), ("gemma2", "gemma3"), ("gemma3-pattern", "gemma3-all-windows"),
+        ("gemma3-pattern", "gemma3-flags"), ("gemma3-all-windows", "gemma3-flags"),
     ]:  # fmt: skip
         assert np.abs(GOLDEN[one] - GOLDEN[other]).max() > 0.1, (one, other)

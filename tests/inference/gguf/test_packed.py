@@ -1,4 +1,4 @@
-"""What our own operator takes, and what is refused before anything is written."""
+"""What our own operator takes, and what it refuses; of weights that is known only when they are packed."""
 
 import numpy as np
 import pytest

@@ -10,7 +10,7 @@ import pytest
 
 from inference.chat import ChatTemplate
 from inference.gguf.special_tokens import end_tokens
-from inference.gguf.tokenizer import build_tokenizer, write_tokenizer
+from inference.gguf.tokenizer import build_tokenizer
 from inference.gguf.vocabulary import read_vocabulary
 from inference.tokenizer import Tokenizer
 from tests.inference.gguf.sentencepiece_files import FILES, write_file
@@ -24,7 +24,7 @@ def reader_of(folder: Path, name: str) -> gguf.GGUFReader:
 
 
 def tokenizer_of(folder: Path, name: str) -> Tokenizer:
-    write_tokenizer(read_vocabulary(reader_of(folder, name)), folder / "tokenizer.json")
+    build_tokenizer(read_vocabulary(reader_of(folder, name))).save(str(folder / "tokenizer.json"))
     return Tokenizer.open(folder / "tokenizer.json")
 
 

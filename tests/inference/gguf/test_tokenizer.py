@@ -13,7 +13,7 @@ import pytest
 from inference.chat import ChatTemplate
 from inference.gguf.errors import UnsupportedModelError
 from inference.gguf.pre_tokenizers import PRE_TOKENIZATIONS
-from inference.gguf.tokenizer import build_tokenizer, write_tokenizer
+from inference.gguf.tokenizer import build_tokenizer
 from inference.gguf.vocabulary import Vocabulary, read_vocabulary
 from inference.tokenizer import Tokenizer
 
@@ -38,7 +38,7 @@ def vocabulary(reader: gguf.GGUFReader) -> Vocabulary:
 @pytest.fixture(scope="module")
 def default(vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     path = tmp_path_factory.mktemp("model") / "tokenizer.json"
-    write_tokenizer(vocabulary, path)
+    build_tokenizer(vocabulary).save(str(path))
     return Tokenizer.open(path)
 
 

@@ -63,6 +63,12 @@ _YARN = {
 }
 _GEMMA: dict[str, Any] = {"tied": True, "post_norms": True}
 
+
+def _gemma3(pattern: int | tuple[bool, ...]) -> TinyModel:
+    keys = {"attention.sliding_window": 8, "attention.sliding_window_pattern": pattern, "rope.freq_base": 1e6}
+    return TinyModel("gemma3", keys, layers=6, qk_norm=True, **_GEMMA)
+
+
 FAMILIES: dict[str, TinyModel] = {
     "llama": TinyModel("llama"),
     "llama-tied": TinyModel("llama", {"rope.freq_base": 500000.0}, tied=True),
@@ -86,6 +92,9 @@ FAMILIES: dict[str, TinyModel] = {
         layers=3,
         **_GEMMA,
     ),
+    "gemma2-pattern": TinyModel(
+        "gemma2", {"attention.sliding_window": 8, "attention.sliding_window_pattern": 3}, layers=4, **_GEMMA
+    ),
     "gemma3": TinyModel(
         "gemma3",
         {
@@ -98,6 +107,9 @@ FAMILIES: dict[str, TinyModel] = {
         qk_norm=True,
         **_GEMMA,
     ),
+    "gemma3-pattern": _gemma3(3),
+    "gemma3-all-windows": _gemma3(0),
+    "gemma3-flags": _gemma3((False, True, True, False, False, True)),
 }
 
 TYPES = ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL")
@@ -157,6 +169,8 @@ def _add(writer: Any, key: str, value: Any) -> None:
             writer.add_float32(key, value)
         case str():
             writer.add_string(key, value)
+        case tuple():
+            writer.add_array(key, value)
 
 
 def _add_tokenizer(writer: Any) -> None:
