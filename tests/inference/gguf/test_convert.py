@@ -68,11 +68,8 @@ def tiny_gguf(
     /,
     **changes: Any,
 ) -> Path:
-    """A model of one layer as the `gguf` package's own writer writes it; `changes` replace keys.
-
-    add: gives the writer more than that, before anything is written. Of the changes `ends` are the declared ends by
-    their keys.
-    """
+    """A model of one layer as the `gguf` package's own writer writes it; `changes` replace keys, `ends` the declared
+    ends by theirs. add: gives the writer more than that, before anything is written."""
     architecture = changes.pop("architecture", "llama")
     ends = changes.pop("ends", {"eos": 0})
     writer = gguf.GGUFWriter(path, architecture)
