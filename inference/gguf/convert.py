@@ -50,13 +50,13 @@ def ensure_converted(
         form = f"{precision}-kernels" if kernels else precision
         target = cache / "models" / f"{source.stem}-{form}-{digest[:16]}-v{CONVERTER_VERSION}"
         if not (target / CONFIG_FILE).is_file():
-            progress(0.0)
             file = _checked(source)
             target.parent.mkdir(parents=True, exist_ok=True)
             with _locked(target.parent / f".{target.name}.lock"):
                 if not (target / CONFIG_FILE).is_file():
+                    progress(0.0)
                     _convert(file, digest, target, precision, progress, kernels)
-            progress(1.0)
+                    progress(1.0)
     except OSError as error:
         where = error.filename or cache
         raise ModelFileError(f"{source} cannot be converted: {error.strerror or error} ({where}).") from error
