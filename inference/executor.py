@@ -62,8 +62,7 @@ class Executor:
         """Makes the calls; no others if a move fails."""
         result = Result(moved=self._move(plan.moves))
         if not result.moved:
-            reading = {*_read_by(plan.chunk), *(() if plan.reading is None else (plan.reading,))}
-            result.failed = [*reading.difference(_decoded_by(plan.decode)), *_decoded_by(plan.decode)]
+            result.failed = [*([] if plan.reading is None else [plan.reading]), *_decoded_by(plan.decode)]
             return result
         if plan.chunk is not None:
             self._prefill(plan.chunk, result)
@@ -189,10 +188,6 @@ class Executor:
     def _note_failure(self, kind: str) -> None:
         logger.exception("a %s call of the runner failed; its sequences end", kind)
         self._failures[kind] = self._failures.get(kind, 0) + 1
-
-
-def _read_by(chunk: Chunk | None) -> tuple[Sequence, ...]:
-    return () if chunk is None else (chunk.sequence,)
 
 
 def _decoded_by(decode: Decode | None) -> tuple[Sequence, ...]:

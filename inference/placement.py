@@ -61,11 +61,12 @@ def admit(table: SlotTable, sequence: Sequence, block: range, most: int) -> list
     place, keeper, moves = _vacate(table, table.oldest(besides=source) if match else oldest, block, most)
     if place < 0:
         return moves
-    if match:
-        table.touch(keeper if source == place else source)
-    if match and source != place:
-        match = min(match, most - sum(move.positions for move in moves))
+    if match and source == place:
+        table.touch(keeper)
+    elif match:
+        match = _piece(sequence, 0, match, most - sum(move.positions for move in moves))
         moves += [table.copy(source, place, match)] if match else []
+        _used(table, source, match)
     table.occupy(place, sequence, match)
     return moves
 
@@ -73,12 +74,27 @@ def admit(table: SlotTable, sequence: Sequence, block: range, most: int) -> list
 def fetch(table: SlotTable, sequence: Sequence, most: int) -> list[Move]:
     """More of the beginning of an admitted sequence's prompt, at most so many positions."""
     source, match = beginning(table, sequence)
-    start, length = sequence.written, min(match, sequence.written + most)
+    start = sequence.written
+    length = _piece(sequence, start, match, most)
     if length <= start:
         return []
-    table.touch(source)
+    _used(table, source, length)
     sequence.reuse(length)
     return [Copy(source, sequence.slot, length, start)]
+
+
+def _piece(sequence: Sequence, start: int, match: int, most: int) -> int:
+    """Up to where to copy. Should the rest not be there any more, it must not be a single token."""
+    length = min(match, start + most)
+    return length - 1 if length < match and sequence.prompt_length - length == 1 and length - start > 1 else length
+
+
+def _used(table: SlotTable, source: int, length: int) -> None:
+    """The first `length` tokens served another prompt, which has a copy of them now."""
+    if table[source].sequence is None and 2 * length >= table[source].length:
+        table.give_up_first(source)  # it would have been moved there, if that were not too much for one step
+    else:
+        table.touch(source)
 
 
 def _can_bring(table: SlotTable, source: int, match: int, block: range, most: int) -> bool:
@@ -99,13 +115,15 @@ def _vacate(table: SlotTable, oldest: int, block: range, most: int) -> tuple[int
     """Make room beside the block, at the cost of the content used least recently: (the slot, or -1 as long as what it
     keeps is not elsewhere; where that is kept; moves)."""
     beside = _beside(table, block)
-    if not block or oldest in beside:
+    if not block:
         return oldest, oldest, []
     place = min(beside, key=lambda slot: table[slot].length)
-    length = table[place].length
+    length, (twin, have) = table[place].length, table.beginning_of(place)
+    is_begun = have > 0 and table[twin].used == table[place].used  # a copy is as old as what it was made of
+    if oldest in beside and not is_begun:
+        return oldest, oldest, []
     if not length:
         return place, oldest, []
-    twin, have = table.beginning_of(place)
     keeper, end = twin if have else oldest, min(length, have + most)
     moves: list[Move] = [table.copy(place, keeper, end, have)] if end > have else []
     return place if end == length else -1, keeper, moves

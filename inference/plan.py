@@ -69,7 +69,8 @@ class Companion:
 class Plan:
     """One step: the moves in order, then the chunk, then the decode call.
 
-    reading: the sequence, if there is one, that the moves bring the beginning of its prompt.
+    reading: where something moves, the sequence that has a slot and does not decode yet, if there is one: it may be the
+    one whose prompt's beginning is moved.
     draft: tokens that may follow those of the one sequence that decodes, to be verified in the place of decoding.
     """
 

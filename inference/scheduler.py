@@ -126,7 +126,10 @@ class Scheduler:
             if not self._reading.prefilled:
                 break
             self._decoding.append(self._reading)
-            self._reading, self._decode = None, self._block()
+            self._reading = None
+            # While it was fetched the block may have shrunk away from its slot.
+            moves += close_ranks(self._table, self._decoding, None)
+            self._decode = self._block()
         return moves
 
     def _leave(self, sequence: Sequence) -> bool:
@@ -146,6 +149,7 @@ class Scheduler:
 
     def _block(self) -> Decode | None:
         self._decoding.sort(key=lambda sequence: sequence.slot)
+        assert not self._decoding or self._decoding[-1].slot - self._decoding[0].slot == len(self._decoding) - 1
         return Decode(self._decoding[0].slot, tuple(self._decoding)) if self._decoding else None
 
     def _companion(self, chunk: Chunk | None) -> Companion | None:

@@ -135,6 +135,10 @@ class SlotTable:
         slot.used, slot.proven = origin.used, origin.proven
         return Copy(source, target, length, start)
 
+    def give_up_first(self, index: int) -> None:
+        """What this idle slot keeps is kept elsewhere, too."""
+        self._slots[index].used, self._slots[index].proven = 0, False
+
     def touch(self, index: int) -> None:
         """What this slot holds served another prompt just now."""
         self._slots[index].proven = True

@@ -95,6 +95,12 @@ class Tokenizer:
             yield (text.lstrip() if behind else text), is_control
             behind = is_control and text.endswith(self._rstrip)
 
+    def split(self, text: str) -> list[int]:
+        """The token ids of a short text in which special tokens are recognised. The interpreter lock is kept: nobody's
+        long prompt is waited for, as in the library's pool of threads."""
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
     def _encode(self, text: str, is_control: bool) -> list[int]:
         tokenizer = self._tokenizer if is_control else self._plain
         # Of the encode methods only the batch ones let go of the interpreter lock.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import hashlib
 import shutil
 import tempfile
@@ -77,7 +78,7 @@ def _convert(
     from inference.gguf.writer import write_directory
 
     prefix = f".{target.name}.tmp-"
-    for left_over in target.parent.glob(f"{prefix}*"):  # of a process that died; the lock is ours
+    for left_over in target.parent.glob(f"{glob.escape(prefix)}*"):  # of a process that died; the lock is ours
         shutil.rmtree(left_over, ignore_errors=True)
     temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
     try:

@@ -16,7 +16,7 @@ from inference.grammar.grammar import Grammar
 from inference.grammar.matcher import GrammarMatcher
 from inference.grammar.reasons import reason_of
 from inference.grammar.trial import Trial
-from inference.grammar.vocabulary import Split, Vocabulary
+from inference.grammar.vocabulary import Split, TokenizerSource, Vocabulary
 
 KEPT = 32  # compiled grammars, each a few MB at the most that the limits allow
 
@@ -26,8 +26,9 @@ class GrammarCompiler:
 
     def __init__(self, vocabulary: Vocabulary, split: Split | None = None) -> None:
         """split: as the model's tokenizer splits text; called by whichever thread asks what may follow."""
-        self._vocabulary, self._split = vocabulary, split
+        self._vocabulary = vocabulary
         self._trial = Trial(vocabulary)
+        self._source = TokenizerSource(vocabulary, split)
         self._tokenizer: LLTokenizer | None = None
         self._kept: OrderedDict[Grammar, GrammarMatcher] = OrderedDict()
         self._lock = threading.Lock()  # of what is kept
@@ -58,14 +59,15 @@ class GrammarCompiler:
             return self._compile(grammar)
 
     def close(self) -> None:
-        """End the process that tries grammars out."""
+        """End the process that tries grammars out, and let go of the tokenizer; what runs goes on."""
         self._trial.close()
+        self._source.close()
 
     def _compile(self, grammar: Grammar) -> GrammarMatcher:
         definition = definition_of(grammar)
         self._trial.check(definition)
         if self._tokenizer is None:
-            self._tokenizer = self._vocabulary.build(self._split)
+            self._tokenizer = self._source.build()
         matcher = compiled(self._tokenizer, definition)
         if matcher.is_error():
             raise GrammarError(reason_of(matcher))

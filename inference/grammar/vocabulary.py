@@ -46,13 +46,10 @@ class Vocabulary:
     def build(self, split: Split | None = None) -> LLTokenizer:
         """Takes 0.2 s for 49152 tokens and keeps the interpreter lock meanwhile. split: as the model's tokenizer does
         it; without one, the longest token that fits comes first."""
-        source = _Source(self, split)
-        tokenizer = LLTokenizer(TokenizerWrapper(source), eos_token=list(self.ends))
-        source.tokenizer = tokenizer
-        return tokenizer
+        return TokenizerSource(self, split).build()
 
 
-class _Source:
+class TokenizerSource:
     """The attributes that llguidance reads, and how it splits text that a grammar leaves no choice about."""
 
     def __init__(self, vocabulary: Vocabulary, split: Split | None) -> None:
@@ -61,14 +58,25 @@ class _Source:
         self.eos_token_id = vocabulary.ends[0]
         self.bos_token_id = None
         self.tokenizer: LLTokenizer | None = None
-        self._split = split
+        self._special, self._split, self._ends = vocabulary.special, split, list(vocabulary.ends)
+
+    def build(self) -> LLTokenizer:
+        """The tokenizer, which holds this source, as this holds it, in a circle that no collector sees: `close` it."""
+        self.tokenizer = LLTokenizer(TokenizerWrapper(self), eos_token=self._ends)
+        return self.tokenizer
+
+    def close(self) -> None:
+        """Let go of the tokenizers; text is not split any more."""
+        self.tokenizer = self._split = None
 
     def __call__(self, text: bytes) -> list[int]:
         if self.tokenizer is None:
             return []
         if self._split is not None:
             tokens = list(self._split(text.decode()))
-            # A tokenizer may write text in another form, or put a space before it.
-            if b"".join(self.tokens[token] for token in tokens) == text:
+            # A tokenizer may write text in another form, or put a space before it; and a text that reads like a special
+            # token is none to a grammar.
+            said = b"".join(self.tokens[token] for token in tokens)
+            if said == text and self._special.isdisjoint(tokens):
                 return tokens
         return self.tokenizer.greedy_tokenize(text.decode())

@@ -13,8 +13,9 @@ from inference.onnx.binding import Binding
 from inference.onnx.declared import DeclaredGraph
 from inference.onnx.memory import Memory
 
-# Positions that a swap puts aside: few, so that they stay in the processor's caches and take no memory of their own.
-_EXCHANGED_AT_ONCE = 64
+# Positions that a swap puts aside: so few that they stay in the processor's caches and take little memory of their own,
+# and so many that a device is not asked for thousands of copies.
+_EXCHANGED_AT_ONCE = 512
 
 
 class SlotCache:

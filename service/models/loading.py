@@ -146,5 +146,5 @@ def serve(model: LoadedModel, queue_limit: int, name: str | None = None) -> Serv
         tokenizer,
         directory.template,
         engine,
-        Grammars(GrammarCompiler(vocabulary, lambda text: tokenizer.encode([(text, True)])), engine.limit),
+        Grammars(GrammarCompiler(vocabulary, tokenizer.split), engine.limit),
     )

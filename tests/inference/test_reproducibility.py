@@ -95,7 +95,7 @@ def model(request: pytest.FixtureRequest, model_file: Path, model_cache: Path) -
 def people(model: Model) -> Iterator[GrammarMatcher]:
     """Held to an array of small objects, at its beginning."""
     vocabulary = Vocabulary.of(model.token_bytes, model.tokenizer.special_tokens, model.end_tokens)
-    compiler = GrammarCompiler(vocabulary, lambda text: model.tokenizer.encode([(text, True)]))
+    compiler = GrammarCompiler(vocabulary, model.tokenizer.split)
     yield compiler.compile(Grammar(GrammarKind.JSON_SCHEMA, PEOPLE))
     compiler.close()
 

@@ -47,10 +47,11 @@ class Traffic:
             stem = self._live[self._random.choice(sorted(self._live))].tokens
         own = [self._random.randrange(3) for _ in range(self._random.randrange(1, 6))]
         prompt = stem[: self._random.randrange(1, len(stem) + 1)] + own
-        sequence = Sequence(f"s{self._names:05}", prompt, uniform=self._uniform)
-        self._names += 1
-        self._live[sequence.id] = sequence
-        self._scheduler.add(sequence)
+        for _ in range(self._random.choice([1, 1, 1, 3])):
+            sequence = Sequence(f"s{self._names:05}", list(prompt), uniform=self._uniform)
+            self._names += 1
+            self._live[sequence.id] = sequence
+            self._scheduler.add(sequence)
 
     def _move(self, plan: Plan) -> None:
         cache = self._cache
@@ -69,13 +70,18 @@ class Traffic:
         assert len(self._cache[sequence.slot]) >= start
         self._cache[sequence.slot][start:] = sequence.tokens[start : start + plan.chunk.length]
         self._scheduler.read(plan.chunk, 0.0)
-        return [sequence] if plan.chunk.last else []
+        if not plan.chunk.last or sequence.begun:
+            return []
+        # Those that wait with the same prompt begin with it.
+        prompt = sequence.tokens
+        return [sequence, *(other for other in self._live.values() if other.slot < 0 and other.tokens == prompt)]
 
     def _decode(self, plan: Plan) -> list[Sequence]:
         if plan.decode is None:
             return []
-        for sequence in plan.decode.sequences:
-            self._cache[sequence.slot][sequence.written :] = [sequence.tokens[-1]]
+        for slot, sequence in enumerate(plan.decode.sequences, start=plan.decode.first):
+            assert sequence.slot == slot
+            self._cache[slot][sequence.written :] = [sequence.tokens[-1]]
         self._scheduler.decoded(plan.decode, 0.0)
         return list(plan.decode.sequences)
 

@@ -65,7 +65,7 @@ def test_tags_that_are_special_tokens_are_read_as_their_text() -> None:
     vocabulary = Vocabulary.of(shown, ids, frozenset({ids["<|im_end|>"]}))
     assert ids["<tool_call>"] not in vocabulary.special
     assert ids["<other>"] in vocabulary.special
-    compiler = GrammarCompiler(vocabulary, lambda text: model.encode([(text, True)]))
+    compiler = GrammarCompiler(vocabulary, model.split)
     matcher = compiler.compile(Grammar(GrammarKind.LARK, 'start: "<tool_call>hi" /[0-9]/'))
-    compiler.close()
     assert next(iter(matcher.forced())) == ids["<tool_call>"]
+    compiler.close()

@@ -1,5 +1,6 @@
 """What compiles, what is refused and why, and that neither harms the process or takes long."""
 
+import gc
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -188,6 +190,21 @@ def test_a_lenient_schema_that_is_enforced_as_a_whole_is_kept_as_such(compiler: 
     compiler.compile(schema({"enum": ["a"]}, lenient=True))
     assert compiler.kept(schema({"enum": ["a"]}, lenient=True)) is not None
     assert compiler.kept(schema({"enum": ["a"]})) is not None
+
+
+def test_a_closed_compiler_lets_go_of_the_models_tokenizer() -> None:
+    class Splitter:
+        def __call__(self, text: str) -> list[int]:
+            return []
+
+    splitter = Splitter()
+    kept = weakref.ref(splitter)
+    compiler = GrammarCompiler(VOCABULARY, splitter)
+    compiler.compile(Grammar(REGEX, "abc"))
+    compiler.close()
+    del splitter
+    gc.collect()
+    assert kept() is None
 
 
 def test_a_vocabulary_survives_its_way_to_the_other_process() -> None:

@@ -10,7 +10,7 @@ from inference.sampling.parameters import SamplingParams
 from inference.sampling.sampler import Sampler
 from inference.sampling.state import SamplerState
 from tests.inference.allowed_tokens import allowed_tokens
-from tests.inference.grammar.answers import END, TOKEN_BYTES, allowed, follow
+from tests.inference.grammar.answers import END, TOKEN_BYTES, TOKENIZER, VOCABULARY, allowed, follow
 
 DIGITS = Grammar(GrammarKind.REGEX, "[0-9]+(,[0-9]+)?")
 
@@ -92,7 +92,6 @@ def test_a_text_that_is_certain_may_be_split_as_the_model_does_and_comes_in_few_
     compiler = GrammarCompiler(Vocabulary.of(tokens, {}, frozenset({END})))
     schema = '{"properties": {"name": {"enum": [1]}}, "required": ["name"], "additionalProperties": false}'
     matcher = compiler.compile(Grammar(GrammarKind.JSON_SCHEMA, schema))
-    compiler.close()
     follow(matcher, '{"')
     assert {tokens[token] for token in range(len(tokens)) if matcher.allows(token)} == {b"n", b"na", b"nam", b"name"}
     sampler, logits = Sampler.of(len(tokens)), np.zeros((1, len(tokens)), np.float32)
@@ -105,6 +104,7 @@ def test_a_text_that_is_certain_may_be_split_as_the_model_does_and_comes_in_few_
         assert b"".join(said) == b'name": 1}'
         splits.add(said[0])
     assert splits == {b"n", b"nam", b"name"}
+    compiler.close()
 
 
 @pytest.mark.parametrize(
@@ -120,13 +120,13 @@ def test_a_text_that_has_to_come_is_known_as_the_tokenizer_splits_it(split: list
         Vocabulary.of(tokens, {}, frozenset({END})), lambda text: [tokens.index(piece) for piece in split]
     )
     matcher = compiler.compile(Grammar(GrammarKind.LARK, 'start: "name:" /[0-9]/ "."'))
-    compiler.close()
     assert [tokens[token] for token in matcher.forced()] == forced
     matcher.accept(tokens.index(b"n"))
     assert b"".join(tokens[token] for token in matcher.forced()) == b"ame:"
     for text in b"ame:":
         matcher.accept(tokens.index(bytes([text])))
     assert not matcher.forced()
+    compiler.close()
 
 
 def test_asking_twice_is_asking_once(compiler: GrammarCompiler) -> None:
@@ -152,3 +152,18 @@ def test_ids_beyond_the_tokenizer_may_never_come() -> None:
     padded.close()
     assert max(tokens) < len(TOKEN_BYTES)
     assert len(tokens) > 150
+
+
+def test_a_text_that_reads_like_a_special_token_is_written_as_text() -> None:
+    """Whatever the tokenizer makes of it: to the grammar the special token is another one."""
+    name = "<|im_start|>"
+    compiler = GrammarCompiler(VOCABULARY, TOKENIZER.split)
+    matcher = compiler.compile(Grammar(GrammarKind.JSON_SCHEMA, f'{{"const": "a{name}b"}}'))
+    sampler, said = Sampler.of(len(TOKEN_BYTES)), b""
+    state = SamplerState(SamplingParams(top_k=5, seed=1), constraint=matcher)
+    while not state.finished:
+        forced = b"".join(TOKEN_BYTES[token] for token in matcher.forced())
+        assert forced == f'"a{name}b"'.encode()[len(said) :]
+        said += TOKEN_BYTES[sampler.sample(np.zeros((1, len(TOKEN_BYTES)), np.float32), [state])[0].token]
+    assert said == f'"a{name}b"'.encode()
+    compiler.close()
