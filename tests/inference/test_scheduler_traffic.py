@@ -73,14 +73,15 @@ class Traffic:
         if not plan.chunk.last or sequence.begun:
             return []
         # Those that wait with the same prompt begin with it.
-        prompt = sequence.tokens
-        return [sequence, *(other for other in self._live.values() if other.slot < 0 and other.tokens == prompt)]
+        waiting = [other for other in self._live.values() if other.slot < 0 and not other.begun]
+        return [sequence, *(other for other in waiting if other.tokens == sequence.tokens)]
 
     def _decode(self, plan: Plan) -> list[Sequence]:
         if plan.decode is None:
             return []
         for slot, sequence in enumerate(plan.decode.sequences, start=plan.decode.first):
             assert sequence.slot == slot
+            assert sequence.written == len(sequence.tokens) - 1
             self._cache[slot][sequence.written :] = [sequence.tokens[-1]]
         self._scheduler.decoded(plan.decode, 0.0)
         return list(plan.decode.sequences)
