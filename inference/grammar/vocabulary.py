@@ -43,16 +43,19 @@ class Vocabulary:
         tokens = [token.decode("latin-1") for token in self.tokens]
         return json.dumps({"tokens": tokens, "special": sorted(self.special), "ends": self.ends})
 
-    def build(self, split: Split | None = None) -> LLTokenizer:
-        """Takes 0.2 s for 49152 tokens and keeps the interpreter lock meanwhile. split: as the model's tokenizer does
-        it; without one, the longest token that fits comes first."""
-        return TokenizerSource(self, split).build()
+    def build(self) -> LLTokenizer:
+        """A tokenizer that lives as long as the process. Takes 0.2 s for 49152 tokens and keeps the interpreter lock
+        meanwhile."""
+        return TokenizerSource(self).build()
 
 
 class TokenizerSource:
-    """The attributes that llguidance reads, and how it splits text that a grammar leaves no choice about."""
+    """The attributes that llguidance reads, and how it splits text that a grammar leaves no choice about.
 
-    def __init__(self, vocabulary: Vocabulary, split: Split | None) -> None:
+    split: as the model's tokenizer does it; without one, the longest token that fits comes first.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, split: Split | None = None) -> None:
         self.tokens = list(vocabulary.tokens)
         self.special_token_ids = sorted(vocabulary.special)
         self.eos_token_id = vocabulary.ends[0]
